@@ -1,0 +1,221 @@
+"""K8 and K9: is the saved artefact the trained model, and is it another one than the base?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from graft.audits.agreement import Agreement, compare
+from graft.audits.contract import Answer, Check, named, sentence
+from graft.audits.evidence import EvidenceMissingError, Primary, RunEvidence
+from graft.core.errors import NotApplicableError
+from graft.core.files import sha256_file
+from graft.core.findings import Status
+from graft.core.roles import Split
+from graft.models.tensors import weight_files
+
+# Both sides predict in float32; batching and merging round scores in the sixth decimal.
+SCORE_TOLERANCE = 1e-4
+METRIC_TOLERANCE = 1e-4
+FLIPPED_SHARE = 0.001
+# Two arms that share an artefact agree to rounding; two trainings never do.
+IDENTICAL = 1e-6
+
+
+def artefact_equivalence(evidence: RunEvidence) -> Answer:
+    """Return whether the reloaded artefact predicts what the trained model predicted."""
+    memory = evidence.given("in_memory", evidence.in_memory)
+    test = evidence.given("test", evidence.test)
+    return _equivalent(test, memory, evidence.primary, "The saved artefact")
+
+
+def adapter_equivalence(evidence: RunEvidence) -> Answer:
+    """Return whether base and adapter folder predict what the trained model predicted."""
+    if evidence.method != "lora":
+        raise NotApplicableError(f"the method is '{evidence.method}': there is no adapter")
+    memory = evidence.given("in_memory", evidence.in_memory)
+    adapter = evidence.given("adapter", evidence.adapter)
+    return _equivalent(adapter, memory, evidence.primary, "The base with the saved adapter")
+
+
+def _equivalent(saved: pd.DataFrame, memory: pd.DataFrame, primary: Primary, what: str) -> Answer:
+    distance = compare(saved, memory, SCORE_TOLERANCE)
+    problems = _row_problems(distance)
+    if distance.largest is not None and distance.largest > SCORE_TOLERANCE:
+        count = f"{distance.differing} of {distance.rows} rows"
+        problems.append(f"scores differ by up to {distance.largest:.3g} in {count}")
+    # One row may lie on the threshold by chance, whatever the number of rows.
+    if len(distance.flipped) > max(1.0, FLIPPED_SHARE * distance.decided):
+        problems.append(f"{len(distance.flipped)} of {distance.decided} decisions differ")
+    after, before = primary(saved), primary(memory)
+    if (after is None) != (before is None):
+        problems.append(
+            f"the primary metric is {_number(before)} in memory, {_number(after)} saved"
+        )
+    elif after is not None and before is not None and not abs(after - before) <= METRIC_TOLERANCE:
+        problems.append(f"the primary metric falls from {before:.4f} to {after:.4f}")
+    shown = {
+        **distance.shown(),
+        "primary_saved": after,
+        "primary_in_memory": before,
+        "tolerance": SCORE_TOLERANCE,
+    }
+    if problems:
+        fix = "Do not ship it: find what saving, merging or loading drops or changes."
+        summary = f"{what} is not the trained model: {'; '.join(problems)}."
+        return Answer(Status.failed, summary, shown, fix)
+    decisions = (
+        f"{len(distance.flipped)} of {distance.decided} decisions differ"
+        if distance.decided
+        else "no thresholds, so decisions were not compared"
+    )
+    summary = (
+        f"{what} scores {distance.rows} rows as the model in memory did (largest difference"
+        f" {distance.largest:.1e}; {decisions}; primary metric {_number(before)} and"
+        f" {_number(after)})."
+    )
+    return Answer(Status.passed, summary, shown)
+
+
+def kept_checkpoint(evidence: RunEvidence) -> Answer:
+    """Return whether the artefact scores on validation what the kept checkpoint scored there."""
+    ledger = evidence.given("ledger", evidence.ledger)
+    history = evidence.given("history", evidence.history)
+    evaluations = {record["step"]: record["metrics"] for record in history if "metrics" in record}
+    if not evaluations:
+        raise NotApplicableError("nothing was evaluated during training")
+    last = sum(phase.executed_steps for phase in ledger.phases)
+    step = last if ledger.best_step is None else ledger.best_step
+    if step not in evaluations and ledger.best_step is None:
+        raise NotApplicableError(f"nothing was evaluated after the last step, {last}")
+    metric = evidence.given("primary_name", evidence.primary_name)
+    recorded = evaluations.get(step, {}).get(f"{Split.validation}_{metric}")
+    scored = evidence.primary(evidence.given("validation", evidence.validation))
+    shown = {
+        "metric": metric,
+        "kept_step": step,
+        "recorded": recorded,
+        "artefact": scored,
+        "evaluated_steps": sorted(evaluations),
+        "tolerance": METRIC_TOLERANCE,
+    }
+    values = f"{metric} {_number(scored)}, the kept checkpoint (step {step}) {_number(recorded)}"
+    if recorded is None or scored is None or not abs(scored - recorded) <= METRIC_TOLERANCE:
+        fix = "Do not ship it: the weights that were saved are not those that were chosen."
+        summary = f"On the validation rows the artefact has {values}."
+        return Answer(Status.failed, summary, shown, fix)
+    summary = f"On the validation rows the artefact has {values}: the same."
+    return Answer(Status.passed, summary, shown)
+
+
+def _number(value: float | None) -> str:
+    return "not measured" if value is None else f"{value:.4f}"
+
+
+def _row_problems(distance: Agreement) -> list[str]:
+    problems = []
+    if distance.only_left or distance.only_right:
+        lost = len(distance.only_left) + len(distance.only_right)
+        problems.append(f"{lost} rows stand on one side only")
+    if distance.repeated:
+        problems.append(f"{len(distance.repeated)} rows stand twice")
+    if distance.not_finite:
+        problems.append(f"{len(distance.not_finite)} scores are not finite")
+    if not distance.rows:
+        problems.append("there is no row to compare")
+    return problems
+
+
+def differs_from_base(evidence: RunEvidence) -> Answer:
+    """Return whether the artefact predicts other scores than the base, from other files."""
+    test = evidence.given("test", evidence.test)
+    base = evidence.given("base", evidence.base)
+    distance = compare(test, base, SCORE_TOLERANCE)
+    problems = _row_problems(distance)
+    if distance.largest is not None and distance.largest <= SCORE_TOLERANCE:
+        problems.append(f"no score differs from the base by more than {distance.largest:.1e}")
+    files = _weight_hashes(evidence)
+    same = sorted(name for name, digest in files["model"].items() if digest in files["base_hashes"])
+    if not files["model"]:
+        problems.append("the model folder holds no weight file")
+    elif len(same) == len(files["model"]):
+        problems.append(
+            f"all {len(same)} weight files are the base's, byte for byte ({named(same)})"
+        )
+    shown = {**distance.shown(), "identical_files": same, "files": files["model"]}
+    if problems:
+        fix = "Do not report it as tuned: find whether the base was saved, loaded or served."
+        return Answer(Status.failed, sentence(problems), shown, fix)
+    summary = (
+        f"{distance.differing} of {distance.rows} scores differ from the base's, by up to"
+        f" {distance.largest:.3g}; {len(files['model']) - len(same)} of {len(files['model'])}"
+        f" weight files are new."
+    )
+    return Answer(Status.passed, summary, shown)
+
+
+def _weight_hashes(evidence: RunEvidence) -> dict[str, Any]:
+    base, model = evidence.given("base_folder", evidence.base_folder), evidence.paths.model
+    if not model.is_dir():
+        raise EvidenceMissingError(f"{evidence.name}/model is missing")
+    return {
+        "model": {p.relative_to(model).as_posix(): sha256_file(p) for p in weight_files(model)},
+        "base_hashes": {sha256_file(path) for path in weight_files(base)},
+    }
+
+
+def differs_from_other_arms(evidence: RunEvidence) -> Answer:
+    """Return whether no other arm predicts the very same scores."""
+    test = evidence.given("test", evidence.test)
+    if not evidence.others and "others" not in evidence.missing:
+        raise NotApplicableError("it is the only arm")
+    distances = {name: compare(test, frame, IDENTICAL) for name, frame in evidence.others.items()}
+    same = sorted(
+        name
+        for name, distance in distances.items()
+        if distance.largest is not None and distance.largest <= IDENTICAL
+    )
+    apart = sorted(name for name, distance in distances.items() if not distance.same_rows)
+    shown = {
+        name: {"largest": d.largest, "mean": d.mean, "differing": d.differing, "rows": d.rows}
+        for name, d in distances.items()
+    }
+    if same or apart:
+        problems = [f"'{name}' has exactly the same scores" for name in same]
+        problems += [f"'{name}' was scored on other rows" for name in apart]
+        fix = "Find which of the two was never applied: they cannot be two trainings."
+        return Answer(Status.failed, sentence(problems), {"arms": shown}, fix)
+    if "others" in evidence.missing:
+        raise EvidenceMissingError(evidence.missing["others"])
+    nearest = min(distances, key=lambda name: distances[name].largest or 0.0)
+    summary = (
+        f"The scores differ from those of {len(distances)} other arms; the nearest, '{nearest}',"
+        f" lies up to {distances[nearest].largest:.3g} away."
+    )
+    return Answer(Status.passed, summary, {"arms": shown})
+
+
+CHECKS = (
+    Check(
+        "K8",
+        "artefact_equivalence",
+        "Does the saved artefact, loaded afresh, predict what the trained model predicted?",
+        artefact_equivalence,
+    ),
+    Check(
+        "K8",
+        "adapter_equivalence",
+        "Do base and saved adapter, loaded afresh, predict what the trained model predicted?",
+        adapter_equivalence,
+    ),
+    Check(
+        "K9", "differs_from_base", "Is the artefact another model than the base?", differs_from_base
+    ),
+    Check(
+        "K9",
+        "differs_from_other_arms",
+        "Is the artefact another model than that of every other arm?",
+        differs_from_other_arms,
+    ),
+)

@@ -1,0 +1,221 @@
+"""What the checks look at: the files of a run folder, read once, with what is missing named."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pandas as pd
+from pyarrow import ArrowException
+
+from graft.core.errors import GraftError, Problem, RunFolderError
+from graft.core.experiment import ExperimentIndex
+from graft.core.files import read_json, read_jsonl
+from graft.core.layout import ExperimentPaths, RunPaths
+from graft.core.ledger import Ledger
+from graft.core.origins import LoadReport
+from graft.core.plan import ResolvedPlan
+from graft.core.roles import Role, Split
+from graft.core.tables import DataReport
+
+T = TypeVar("T")
+Primary = Callable[[pd.DataFrame], float | None]
+BASE_RUN = "base"
+
+
+class EvidenceMissingError(GraftError):
+    """What a check looks at is not there; the message names it."""
+
+
+@dataclass(frozen=True)
+class RunEvidence:
+    """What one arm left behind. A field is None if its file is missing; `missing` says which.
+
+    Args:
+        name: The arm.
+        paths: Its files.
+        method: `full`, `lora` or `head`.
+        load: Origin of every tensor.
+        plan: What training was to do.
+        ledger: What training did.
+        history: One record per logged step or evaluation.
+        test: Predictions of the saved artefact in a fresh process: columns `row`, `label`,
+            `score` and, where decisions are made, `threshold`.
+        in_memory: Predictions of the trained model in memory, same columns.
+        adapter: Predictions of base and adapter folder in a fresh process; `lora` only.
+        base: Predictions of the untouched base.
+        others: Test predictions of every other arm.
+        base_folder: Folder of the base's weight files.
+        primary: The primary metric of a frame of predictions, None where it is undefined.
+        data: The report on the data.
+        splits: Every row with its split: columns `row`, `split`.
+        validation: Predictions of the saved artefact for the validation rows.
+        primary_name: Name of the primary metric.
+        missing: Field to the reason why it is None.
+    """
+
+    name: str
+    paths: RunPaths
+    method: str
+    load: LoadReport | None
+    plan: ResolvedPlan | None
+    ledger: Ledger | None
+    history: list[dict[str, Any]] | None
+    test: pd.DataFrame | None
+    in_memory: pd.DataFrame | None
+    adapter: pd.DataFrame | None
+    base: pd.DataFrame | None
+    others: Mapping[str, pd.DataFrame]
+    base_folder: Path | None
+    primary: Primary
+    data: DataReport | None = None
+    splits: pd.DataFrame | None = None
+    validation: pd.DataFrame | None = None
+    primary_name: str | None = None
+    missing: Mapping[str, str] = field(default_factory=dict)
+
+    def given(self, name: str, value: T | None) -> T:
+        """Return `value`, the field `name`.
+
+        Raises:
+            EvidenceMissingError: It is None.
+        """
+        return _given(self.missing, name, value)
+
+
+@dataclass(frozen=True)
+class DataEvidence:
+    """What is known about the rows of the experiment.
+
+    Args:
+        report: The report on the data.
+        splits: Every row with its split: columns `row`, `split`.
+        seen: Arm to the ledger of the rows that it saw; empty before training.
+        missing: Field to the reason why it is None.
+    """
+
+    report: DataReport | None
+    splits: pd.DataFrame | None
+    seen: Mapping[str, Ledger]
+    missing: Mapping[str, str] = field(default_factory=dict)
+    name: str = "data"
+
+    def given(self, name: str, value: T | None) -> T:
+        """Return `value`, the field `name`.
+
+        Raises:
+            EvidenceMissingError: It is None.
+        """
+        return _given(self.missing, name, value)
+
+
+def _given(missing: Mapping[str, str], name: str, value: T | None) -> T:
+    if value is None:
+        raise EvidenceMissingError(missing.get(name, f"there is no {name}"))
+    return value
+
+
+def read_evidence(
+    paths: ExperimentPaths, run: str, base_folder: Path, primary: Primary, method: str
+) -> RunEvidence:
+    """Return what the arm `run` left in its folder.
+
+    Args:
+        paths: The experiment.
+        run: Name of the arm.
+        base_folder: Folder of the base's weight files.
+        primary: The primary metric of a frame of predictions.
+        method: `full`, `lora` or `head`.
+
+    Raises:
+        RunFolderError: A file is there and cannot be read.
+    """
+    files, reader = paths.run(run), _Reader(paths.root)
+    test = Split.test
+    others = {
+        arm: reader.read("others", paths.run(arm).predictions(test), read_frame)
+        for arm in arms_of(paths)
+        if arm != run
+    }
+    adapter = None
+    if method == "lora":
+        adapter = reader.read("adapter", files.of_adapter(test), read_frame)
+    index = reader.read("primary_name", paths.index, lambda path: read_json(path, ExperimentIndex))
+    return RunEvidence(
+        name=run,
+        paths=files,
+        method=method,
+        load=reader.read("load", files.load, lambda path: read_json(path, LoadReport)),
+        plan=reader.read("plan", files.plan, lambda path: read_json(path, ResolvedPlan)),
+        ledger=reader.read("ledger", files.ledger, lambda path: read_json(path, Ledger)),
+        history=reader.read("history", files.history, read_jsonl),
+        test=reader.read("test", files.predictions(test), read_frame),
+        in_memory=reader.read("in_memory", files.in_memory(test), read_frame),
+        adapter=adapter,
+        base=reader.read("base", paths.run(BASE_RUN).predictions(test), read_frame),
+        others={arm: frame for arm, frame in others.items() if frame is not None},
+        base_folder=reader.read("base_folder", base_folder, Path),
+        primary=primary,
+        data=reader.read("data", paths.data_report, lambda path: read_json(path, DataReport)),
+        splits=reader.read("splits", paths.splits, read_frame),
+        validation=reader.read("validation", files.predictions(Split.validation), read_frame),
+        primary_name=index.primary if index else None,
+        missing=reader.missing,
+    )
+
+
+def read_data_evidence(paths: ExperimentPaths) -> DataEvidence:
+    """Return what is known about the rows, before or after training.
+
+    Raises:
+        RunFolderError: A file is there and cannot be read.
+    """
+    reader = _Reader(paths.root)
+    ledgers = {arm: paths.run(arm).ledger for arm in arms_of(paths)}
+    return DataEvidence(
+        report=reader.read("report", paths.data_report, lambda path: read_json(path, DataReport)),
+        splits=reader.read("splits", paths.splits, read_frame),
+        seen={arm: read_json(file, Ledger) for arm, file in ledgers.items() if file.exists()},
+        missing=reader.missing,
+    )
+
+
+def arms_of(paths: ExperimentPaths) -> tuple[str, ...]:
+    """Return the arms of the experiment, by its index, or by the plans that lie there."""
+    if paths.index.exists():
+        index = read_json(paths.index, ExperimentIndex)
+        return tuple(entry.name for entry in index.runs if entry.role == Role.arm)
+    found: Iterable[Path] = sorted(paths.root.iterdir()) if paths.root.is_dir() else ()
+    return tuple(folder.name for folder in found if RunPaths(folder).plan.exists())
+
+
+def read_frame(path: Path) -> pd.DataFrame:
+    """Return a Parquet file of the run folder.
+
+    Raises:
+        RunFolderError: The file is damaged.
+    """
+    try:
+        return pd.read_parquet(path)
+    except (ArrowException, OSError) as error:
+        problem = Problem(str(path), f"cannot be read: {error}", "run the stage again")
+        raise RunFolderError("run folder", [problem]) from None
+
+
+class _Reader:
+    """Reads what is there and remembers what is not."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.missing: dict[str, str] = {}
+
+    def read(self, name: str, path: Path, read: Callable[[Path], T]) -> T | None:
+        if path.exists():
+            return read(path)
+        shown = path.relative_to(self.root) if path.is_relative_to(self.root) else path
+        reason = f"{shown.as_posix()} is missing"
+        before = self.missing.get(name)
+        self.missing[name] = f"{before}; {reason}" if before else reason
+        return None

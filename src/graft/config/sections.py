@@ -1,0 +1,144 @@
+"""The sections of a recipe that describe the base model and the way it is adapted."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+Schedule = Literal[
+    "linear", "cosine", "constant", "polynomial", "one_cycle", "cosine_with_restarts"
+]
+Method = Literal["full", "lora", "head"]
+Control = Literal["none", "random_init", "shuffled_labels"]
+Loss = Literal["cosine_similarity", "cosent", "angle", "contrastive", "online_contrastive"]
+
+
+class Section(BaseModel):
+    """A part of a recipe: immutable, and an unknown key is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class BaseSection(Section):
+    """The pretrained model that is adapted."""
+
+    model: str = Field(
+        "all-MiniLM-L6-v2",
+        description="A folder, the name of the embedded model, or a name on the hub, looked for "
+        "in this order.",
+    )
+    revision: str | None = Field(None, description="Revision on the hub.")
+    max_seq_length: int | None = Field(
+        None, ge=2, description="Tokens read per text; the model's own limit if left out."
+    )
+    allow: tuple[str, ...] = Field(
+        (), description="Patterns of tensors that may be missing in, or left over from, the file."
+    )
+
+
+class LoraSection(Section):
+    """A low-rank adapter (Hu et al. 2021), by the names of PEFT."""
+
+    r: int = Field(8, ge=1, description="Rank.")
+    lora_alpha: float = Field(16, gt=0, description="Scale numerator; the scale is alpha / r.")
+    lora_dropout: float = Field(0.1, ge=0, lt=1, description="Dropout before the adapter.")
+    target_modules: tuple[str, ...] = Field(
+        ("query", "value"), min_length=1, description="Names of the adapted linear modules."
+    )
+    use_rslora: bool = Field(False, description="Scale by alpha / sqrt(r) (Kalajdzievski 2023).")
+
+
+class FreezeGroup(Section):
+    """A named part of the base with its own rate and its own time of thaw."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9_-]+$", description="Name of the group.")
+    patterns: tuple[str, ...] = Field(
+        min_length=1,
+        description="Dotted components, each with * and [..]: `encoder.layer.[0-3]` does not "
+        "match layer 10.",
+    )
+    unfreeze_after: int = Field(
+        -1, ge=-1, description="-1 from the start, 0 never, N after epoch N."
+    )
+    learning_rate: float | None = Field(None, gt=0, description="Peak rate; the arm's if left out.")
+
+
+class TrainingSection(Section):
+    """Training arguments, by the names of Hugging Face's `TrainingArguments`."""
+
+    num_train_epochs: int = Field(4, ge=1)
+    max_steps: int | None = Field(None, ge=1, description="Stop after so many optimizer steps.")
+    per_device_train_batch_size: int = Field(16, ge=1)
+    per_device_eval_batch_size: int = Field(64, ge=1)
+    gradient_accumulation_steps: int = Field(1, ge=1)
+    learning_rate: float = Field(2e-5, gt=0)
+    weight_decay: float = Field(0.0, ge=0)
+    adam_beta1: float = Field(0.9, ge=0, lt=1)
+    adam_beta2: float = Field(0.999, ge=0, lt=1)
+    adam_epsilon: float = Field(1e-8, gt=0)
+    max_grad_norm: float | None = Field(1.0, gt=0, description="Clip the gradient's norm.")
+    lr_scheduler_type: Schedule = "linear"
+    warmup_steps: float = Field(
+        0.1, ge=0, description="1 or more: optimizer steps; below 1: share of all steps."
+    )
+    num_cycles: int = Field(3, ge=1, description="Cycles of cosine_with_restarts.")
+    power: float = Field(2.0, gt=0, description="Power of the polynomial schedule.")
+    unfreeze_lr_factor: float = Field(
+        0.3, gt=0, le=1, description="What a thaw multiplies the running rates by."
+    )
+    precision: Literal["auto", "fp32", "bf16"] = Field(
+        "auto", description="auto: bf16 where the processor or GPU has it natively."
+    )
+    eval_strategy: Literal["no", "epoch", "steps"] = "epoch"
+    eval_steps: int | None = Field(None, ge=1)
+    save_strategy: Literal["no", "epoch", "steps"] = "epoch"
+    save_steps: int | None = Field(None, ge=1)
+    save_total_limit: int = Field(2, ge=1)
+    load_best_model_at_end: bool = True
+    metric_for_best_model: str | None = Field(None, description="The primary metric if left out.")
+    early_stopping_patience: int | None = Field(
+        None, ge=1, description="Evaluations without a better metric before training stops."
+    )
+
+    @field_validator("warmup_steps")
+    @classmethod
+    def _whole_steps(cls, value: float) -> float:
+        if value >= 1 and value != int(value):
+            raise ValueError("1 or more means steps and must be a whole number")
+        return value
+
+    @model_validator(mode="after")
+    def _intervals_given(self) -> Self:
+        if self.eval_strategy == "steps" and self.eval_steps is None:
+            raise ValueError("eval_strategy is 'steps' but eval_steps is not given")
+        if self.save_strategy == "steps" and self.save_steps is None:
+            raise ValueError("save_strategy is 'steps' but save_steps is not given")
+        if self.early_stopping_patience and self.eval_strategy == "no":
+            raise ValueError("early_stopping_patience needs an eval_strategy other than 'no'")
+        return self
+
+
+class ArmSection(Section):
+    """One way to adapt the base: everything an arm may differ in."""
+
+    title: str = Field("", description="A few words for the report.")
+    base: BaseSection = BaseSection()
+    method: Method = "full"
+    lora: LoraSection = LoraSection()
+    freeze: tuple[FreezeGroup, ...] = ()
+    loss: Loss = "cosine_similarity"
+    control: Control = Field(
+        "none",
+        description="random_init: same architecture without pretraining; shuffled_labels: labels "
+        "dealt out at random. Both must lose.",
+    )
+    training: TrainingSection = TrainingSection()
+
+    @model_validator(mode="after")
+    def _names_unique(self) -> Self:
+        names = [group.name for group in self.freeze]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"freeze names the group {twice[0]!r} twice")
+        return self

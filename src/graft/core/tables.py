@@ -1,0 +1,132 @@
+"""What is known about the data: the report on the rows, on the splits and on leakage."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class TextLengths:
+    """Lengths of the texts of one column.
+
+    Args:
+        column: Name of the column (its role).
+        empty: Texts without a visible character.
+        tokens_mean: Mean tokens per text, None before a tokenizer is at hand.
+        tokens_p95: 95th percentile.
+        tokens_max: Longest text.
+        limit: Tokens that the model reads.
+        truncated: Texts that are longer than the limit.
+    """
+
+    column: str
+    empty: int
+    tokens_mean: float | None = None
+    tokens_p95: float | None = None
+    tokens_max: int | None = None
+    limit: int | None = None
+    truncated: int | None = None
+
+
+@dataclass(frozen=True)
+class SplitReport:
+    """What one split holds.
+
+    Args:
+        split: `train`, `validation` or `test`.
+        rows: Number of rows.
+        sources: Files that they come from.
+        duplicates: Rows that repeat an earlier row of the split.
+        contradictions: Groups of equal inputs with different labels.
+        contradiction_rows: First rows of such groups (row numbers), at most 20.
+        labels: Count per label value (at most 20 values; graded labels are binned).
+        slices: For each slice column, count per value.
+        lengths: One entry per text column.
+        fingerprint: SHA-256 of the row ids in order.
+    """
+
+    split: str
+    rows: int
+    sources: tuple[str, ...]
+    duplicates: int
+    contradictions: int
+    contradiction_rows: tuple[int, ...]
+    labels: dict[str, int]
+    slices: dict[str, dict[str, int]]
+    lengths: tuple[TextLengths, ...]
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class LeakedRow:
+    """One evaluation row that the training split gives away.
+
+    Args:
+        split: Split of the row (`validation` or `test`).
+        row: Row id.
+        kinds: `exact`, `normalised`, `near`, `shared_text`, `shared_texts_all`, `group`, `time`.
+        train_rows: Ids of the training rows that give it away, at most 5.
+        texts: Texts of the row, cut to 200 characters.
+    """
+
+    split: str
+    row: str
+    kinds: tuple[str, ...]
+    train_rows: tuple[str, ...]
+    texts: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class LeakageReport:
+    """What the training split gives away of one evaluation split.
+
+    Args:
+        split: `validation` or `test`.
+        rows: Rows of the split.
+        exact: Rows that stand in the training split (same input, order of a pair aside).
+        normalised: Rows that do after lower-casing and removing punctuation and spaces.
+        near: Rows whose near-duplicate (MinHash, then exact Jaccard) stands there.
+        shared_any: Rows of which at least one text stands in the training split.
+        shared_all: Rows of which every text stands in the training split.
+        groups: Rows whose group stands in the training split; None without a group column.
+        time: Rows older than the youngest training row; None without a time column.
+        leaked: The rows that count as leaked, with why.
+        clean_rows: Rows that are left when the leaked ones are taken out.
+        policy: Which kinds count as leaked.
+    """
+
+    split: str
+    rows: int
+    exact: int
+    normalised: int
+    near: int
+    shared_any: int
+    shared_all: int
+    groups: int | None
+    time: int | None
+    leaked: tuple[LeakedRow, ...]
+    clean_rows: int
+    policy: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class DataReport:
+    """What is known about the rows before training.
+
+    Args:
+        splits: One report per split.
+        leakage: One report per evaluation split.
+        split_method: How the splits were made, in words.
+        columns: Role to column name.
+        ignored_columns: Columns of the files that nothing reads.
+        notes: What a person should know.
+    """
+
+    splits: tuple[SplitReport, ...]
+    leakage: tuple[LeakageReport, ...]
+    split_method: str
+    columns: dict[str, str]
+    ignored_columns: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+    extra: dict[str, Any] = field(default_factory=dict)

@@ -1,0 +1,50 @@
+"""The forms in which two texts are compared: as written, and with the dress taken off."""
+
+from __future__ import annotations
+
+import unicodedata
+
+import pandas as pd
+
+PairKey = tuple[str, ...]
+
+
+def normalise(text: str) -> str:
+    """Return the text lower-cased, without punctuation, spaces and control characters.
+
+    A text of nothing but punctuation keeps its characters, so that ":)" and ":(" stay apart.
+    Full-width letters and ligatures become plain ones (Unicode NFKC); accents, vowel signs and
+    symbols such as + stay.
+
+    Example:
+        >>> normalise("Hello,  World!"), normalise("C++"), normalise(":)")
+        ('helloworld', 'c++', ':)')
+    """
+    plain = unicodedata.normalize("NFKC", text).casefold()
+    kept = "".join(char for char in plain if unicodedata.category(char)[0] not in "PZC")
+    return kept or "".join(plain.split())
+
+
+def input_keys(frame: pd.DataFrame, texts: tuple[str, ...], *, normal: bool) -> list[PairKey]:
+    """Return one key per row that is equal for equal inputs, whatever the order of the texts.
+
+    Args:
+        frame: Rows.
+        texts: Text columns.
+        normal: Compare the normal forms instead of the texts as written.
+
+    Example:
+        >>> frame = pd.DataFrame({"sentence1": ["b"], "sentence2": ["A"]})
+        >>> input_keys(frame, ("sentence1", "sentence2"), normal=True)
+        [('a', 'b')]
+    """
+    columns = [forms(frame[text].tolist(), normal=normal) for text in texts]
+    return [tuple(sorted(row)) for row in zip(*columns, strict=True)]
+
+
+def forms(values: list[str], *, normal: bool) -> list[str]:
+    """Return the texts in the form that is compared; repeated texts are worked out once."""
+    if not normal:
+        return values
+    known = {text: normalise(text) for text in set(values)}
+    return [known[text] for text in values]

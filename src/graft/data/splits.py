@@ -1,0 +1,191 @@
+"""Rows dealt out to train, validation and test: seeded, in whole units that belong together."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from graft.config.recipe import SplitSection
+from graft.core.errors import DataError, Problem
+from graft.core.roles import Split
+from graft.core.seeds import generator
+from graft.data.dataset import TEXTS
+from graft.data.normal_form import forms, input_keys
+
+QUANTILES = 10
+WORDS = {
+    "stratified": "stratified by label, equal inputs kept together",
+    "grouped": "grouped: no group on two sides",
+    "by_text": "by text: no text on two sides",
+    "by_time": "by time: the youngest rows are held out",
+}
+
+
+def deal(
+    frame: pd.DataFrame,
+    section: SplitSection,
+    seed: int,
+    wanted: tuple[Split, ...],
+    texts: tuple[str, ...] = TEXTS,
+) -> np.ndarray:
+    """Return the split of each row.
+
+    Args:
+        frame: Rows with their role columns.
+        section: Method and shares: `test` of all rows, `validation` of those that are left.
+        seed: Seed; the same rows and seed are always dealt out the same way.
+        wanted: The splits to take from the rows besides train.
+        texts: Text columns.
+
+    Returns:
+        [N] of `train`, `validation` or `test`.
+
+    Raises:
+        DataError: No column for the method, or a split that would be empty.
+
+    Example:
+        >>> frame = pd.DataFrame({"sentence1": list("abcdefghij"), "label": [0.0, 1.0] * 5})
+        >>> sides = deal(frame, SplitSection(), 1, (Split.test,), ("sentence1",))
+        >>> (sides == "test").sum().item()
+        2
+    """
+    splits = np.full(len(frame), Split.train.value, dtype=object)
+    for split, share in ((Split.test, section.test), (Split.validation, section.validation)):
+        if split not in wanted or share == 0:
+            continue
+        left = np.flatnonzero(splits == Split.train.value)
+        rows = frame.iloc[left].reset_index(drop=True)
+        rng = generator(seed, "split", split.value)
+        target = round(share * len(rows))
+        held = _HOLD[section.method](rows, target, rng, texts)
+        _refuse_empty(split, share, len(rows), target, held)
+        splits[left[held]] = split.value
+    return splits
+
+
+def _stratified(
+    rows: pd.DataFrame, target: int, rng: np.random.Generator, texts: tuple[str, ...]
+) -> np.ndarray:
+    units = pd.factorize(pd.Series(input_keys(rows, texts, normal=True)))[0]
+    labels = rows["label"].to_numpy(dtype=np.float64)
+    strata = labels
+    if not np.isin(labels, (0, 1)).all():
+        edges = np.unique(np.quantile(labels, np.linspace(0, 1, QUANTILES + 1)[1:-1]))
+        strata = np.searchsorted(edges, labels, side="right")
+    firsts = np.unique(units, return_index=True)[1]
+    of_unit = strata[firsts]
+    values, sizes = np.unique(of_unit[units], return_counts=True)
+    # Cumulative rounding meets the target of the whole, not only of each stratum.
+    goals = np.diff(np.round(np.cumsum(sizes) * target / len(rows)).astype(int), prepend=0)
+    held = [
+        _fill(units, np.flatnonzero(of_unit == value), int(goal), rng)
+        for value, goal in zip(values, goals, strict=True)
+    ]
+    return np.sort(np.concatenate(held))
+
+
+def _grouped(
+    rows: pd.DataFrame, target: int, rng: np.random.Generator, texts: tuple[str, ...]
+) -> np.ndarray:
+    units = pd.factorize(_needed(rows, "group", "grouped"))[0]
+    held = _fill(units, np.arange(units.max() + 1), target, rng)
+    return _whole_units(held, units, "group", "grouped", target)
+
+
+def _by_text(
+    rows: pd.DataFrame, target: int, rng: np.random.Generator, texts: tuple[str, ...]
+) -> np.ndarray:
+    units = text_components(rows, texts)
+    held = _fill(units, np.arange(units.max() + 1), target, rng)
+    return _whole_units(held, units, "chain of shared texts", "by_text", target)
+
+
+def _by_time(
+    rows: pd.DataFrame, target: int, rng: np.random.Generator, texts: tuple[str, ...]
+) -> np.ndarray:
+    order = np.argsort(_needed(rows, "time", "by_time").to_numpy(), kind="stable")
+    return np.sort(order[len(rows) - target :])
+
+
+_HOLD = {
+    "stratified": _stratified,
+    "grouped": _grouped,
+    "by_text": _by_text,
+    "by_time": _by_time,
+}
+
+
+def text_components(rows: pd.DataFrame, texts: tuple[str, ...] = TEXTS) -> np.ndarray:
+    """Return [N] the component of each row: rows that share a text, directly or by a chain.
+
+    Texts are compared in their normal form.
+
+    Example:
+        >>> frame = pd.DataFrame({"sentence1": ["a", "b", "x"], "sentence2": ["b", "c", "y"]})
+        >>> text_components(frame).tolist()
+        [0, 0, 1]
+    """
+    columns = [forms(rows[text].tolist(), normal=True) for text in texts]
+    codes = pd.factorize(np.concatenate([np.asarray(column, object) for column in columns]))[0]
+    count = len(rows)
+    # A graph with a node per row and per text; an edge where the row holds the text.
+    at_row = np.tile(np.arange(count), len(texts))
+    size = count + int(codes.max()) + 1
+    edges = coo_array((np.ones(len(codes), bool), (at_row, codes + count)), shape=(size, size))
+    components = connected_components(edges, directed=False)[1][:count]
+    return pd.factorize(components)[0]
+
+
+def _fill(
+    units: np.ndarray, candidates: np.ndarray, target: int, rng: np.random.Generator
+) -> np.ndarray:
+    """Return the rows of randomly drawn units, at most `target` rows."""
+    sizes = np.bincount(units)
+    chosen, room = [], target
+    for unit in rng.permutation(candidates):
+        if sizes[unit] <= room:
+            chosen.append(unit)
+            room -= int(sizes[unit])
+        if room == 0:
+            break
+    return np.flatnonzero(np.isin(units, chosen))
+
+
+def _whole_units(
+    held: np.ndarray, units: np.ndarray, unit: str, method: str, target: int
+) -> np.ndarray:
+    if len(held) or not target:
+        return held
+    sizes = np.bincount(units)
+    problem = Problem(
+        f"recipe, data.split.method '{method}'",
+        f"cannot hold out {target} of {len(units)} rows without cutting a {unit}: there are "
+        f"{len(sizes)}, the largest has {sizes.max()} rows and the smallest {sizes.min()}",
+        "take another method, or a larger share",
+    )
+    raise DataError("split", [problem])
+
+
+def _needed(rows: pd.DataFrame, role: str, method: str) -> pd.Series:  # type: ignore[type-arg]
+    if role in rows:
+        return rows[role]
+    problem = Problem(
+        f"recipe, data.split.method '{method}'",
+        f"needs a column for the role '{role}' and there is none",
+        f"add data.columns.{role} to the recipe, or take the method stratified",
+    )
+    raise DataError("split", [problem])
+
+
+def _refuse_empty(split: Split, share: float, rows: int, target: int, held: np.ndarray) -> None:
+    if 0 < len(held) < rows:
+        return
+    empty = "train" if len(held) else split.value
+    problem = Problem(
+        f"split '{empty}'",
+        f"would be empty: a share of {share:g} of {rows} rows for {split.value} is {target} rows",
+        f"change data.split.{split.value}, add rows, or name a file in data.{split.value}",
+    )
+    raise DataError("split", [problem])

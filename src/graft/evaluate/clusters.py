@@ -1,0 +1,76 @@
+"""The map of the test texts: two-dimensional coordinates, clusters and their purity."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from graft.core.scores import Score
+from graft.core.seeds import generator
+from graft.metrics.clusters import ClusterReport, cluster_purity, purity
+from graft.tasks.protocol import Array
+
+# More points than this make neither the picture nor the purity clearer, only slower.
+MAX_ROWS = 1000
+_RESAMPLES = 500
+
+
+def map_texts(
+    rows: pd.DataFrame, first: Array, second: Array, category: str, seed: int, path: Path
+) -> tuple[Score, ...]:
+    """Write the map of both texts of every row; return purity, cluster count and noise share.
+
+    Args:
+        rows: Test rows with `row`, `sentence1`, `sentence2` and the category column.
+        first: Embeddings of the first texts, `[rows, dimension]`.
+        second: Embeddings of the second texts.
+        category: Column that purity is about.
+        seed: The experiment's seed; at most 1,000 rows are drawn with it.
+        path: Parquet file of the map.
+    """
+    chosen = np.arange(len(rows))
+    if len(rows) > MAX_ROWS:
+        drawn = generator(seed, "map").choice(len(rows), MAX_ROWS, replace=False)
+        chosen = np.sort(drawn)
+    part = rows.iloc[chosen]
+    frame = pd.DataFrame(
+        {
+            "row": [*part["row"], *part["row"]],
+            "text": [*part["sentence1"], *part["sentence2"]],
+            "category": [*part[category].astype(str), *part[category].astype(str)],
+        }
+    )
+    points = np.concatenate([first[chosen], second[chosen]])
+    report = cluster_purity(points, list(frame["category"]), seed)
+    n = len(frame)
+    low, high = _purity_interval(report, list(frame["category"]), seed)
+    scores = [
+        Score("cluster_purity", report.purity, low, high, n, report.note),
+        Score("cluster_count", report.clusters, None, None, n, report.note),
+        Score("noise_share", report.noise_share, None, None, n, report.note),
+    ]
+    if report.coordinates is not None and report.assignment is not None:
+        frame["x"], frame["y"] = report.coordinates[:, 0], report.coordinates[:, 1]
+        frame["cluster"] = report.assignment
+        path.parent.mkdir(parents=True, exist_ok=True)
+        frame.to_parquet(path, index=False)
+    return tuple(scores)
+
+
+def _purity_interval(
+    report: ClusterReport, categories: list[str], seed: int
+) -> tuple[float | None, float | None]:
+    """Return the 95 % bootstrap interval over the points, the clusters being as found."""
+    if report.purity is None or report.assignment is None:
+        return None, None
+    rng, labels = generator(seed, "purity"), np.asarray(categories)
+    values = []
+    for _ in range(_RESAMPLES):
+        drawn = rng.integers(len(labels), size=len(labels))
+        value = purity(report.assignment[drawn], list(labels[drawn]))
+        if value is not None:
+            values.append(value)
+    low, high = np.quantile(values, [0.025, 0.975])
+    return float(low), float(high)

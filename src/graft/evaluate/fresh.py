@@ -1,0 +1,116 @@
+"""A second process that knows only what is on disk: it loads every artefact and predicts.
+
+One process serves all artefacts of an experiment, one after another, each released before the
+next. Predictions that reach a report come from here, never from a model that was in memory.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from graft.core.errors import GraftError
+from graft.core.files import read_json, write_json
+from graft.core.layout import RunPaths
+from graft.core.roles import Split
+from graft.evaluate.predictions import EMBEDDINGS, decision_split, write_predictions
+from graft.tasks.registry import task_of
+
+
+@dataclass(frozen=True)
+class FreshArtefact:
+    """One artefact to load.
+
+    Args:
+        run: Folder of the arm.
+        folder: Model folder, or the base's for an adapter.
+        adapter: Adapter folder to put on top, None for a whole model.
+    """
+
+    run: str
+    folder: str
+    adapter: str | None
+
+
+@dataclass(frozen=True)
+class FreshJob:
+    """What the second process is asked to do.
+
+    Args:
+        task: Kind of task.
+        splits: Parquet file with the rows to predict.
+        leaked: Ids of leaked rows.
+        artefacts: What to load, in order.
+        answer: File to write the seconds of each artefact to.
+    """
+
+    task: str
+    splits: str
+    leaked: tuple[str, ...]
+    artefacts: tuple[FreshArtefact, ...]
+    answer: str
+
+
+@dataclass(frozen=True)
+class FreshAnswer:
+    """Seconds that loading and predicting took, per artefact in order."""
+
+    seconds: tuple[float, ...]
+
+
+def predict_in_fresh_process(job: FreshJob, folder: Path) -> FreshAnswer:
+    """Run the job in a new Python process and return its answer.
+
+    Raises:
+        GraftError: The process failed; carries the end of what it said.
+    """
+    request = folder / "fresh.json"
+    write_json(request, job)
+    command = [sys.executable, "-m", "graft.evaluate.fresh", str(request)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    request.unlink()
+    if done.returncode:
+        raise GraftError(
+            "an artefact cannot be loaded in a fresh process: "
+            f"{done.stderr.strip()[-1500:] or f'exit code {done.returncode}'}"
+        )
+    answer = read_json(Path(job.answer), FreshAnswer)
+    Path(job.answer).unlink()
+    return answer
+
+
+def embeddings_file(run: RunPaths) -> Path:
+    """Where the embeddings of the test rows wait for their map."""
+    return run.predictions(Split.test).with_name("test.embeddings.npz")
+
+
+def _predict(job: FreshJob, artefact: FreshArtefact, rows: pd.DataFrame) -> float:
+    started = time.perf_counter()
+    task, run = task_of(job.task), RunPaths(Path(artefact.run))
+    adapter = Path(artefact.adapter) if artefact.adapter else None
+    columns = task.predict_folder(Path(artefact.folder), rows, adapter)
+    place = run.of_adapter if adapter else run.predictions
+    deciding = decision_split(list(rows["split"].unique()))
+    files = {split: place(split) for split in (deciding, Split.test)}
+    write_predictions(task, rows, columns, files, frozenset(job.leaked))
+    if adapter is None and set(EMBEDDINGS) <= set(columns):
+        test = (rows["split"] == Split.test).to_numpy()
+        np.savez(embeddings_file(run), **{n: columns[n][test] for n in EMBEDDINGS})
+    return time.perf_counter() - started
+
+
+def _main(request: Path) -> None:
+    job = read_json(request, FreshJob)
+    rows = pd.read_parquet(job.splits)
+    seconds = tuple(_predict(job, artefact, rows) for artefact in job.artefacts)
+    write_json(Path(job.answer), FreshAnswer(seconds))
+
+
+if __name__ == "__main__":
+    _main(Path(sys.argv[1]))

@@ -1,0 +1,81 @@
+"""Per-row predictions: from a model in memory or a saved folder to one frame and one file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import nn
+
+from graft.core.roles import Split
+from graft.tasks.protocol import Array, Example, Task
+
+EMBEDDINGS = ("first", "second")
+
+
+def predict(
+    task: Task, model: nn.Module, examples: Sequence[Example], batch_size: int
+) -> dict[str, Array]:
+    """Return the prediction columns of `examples`, in their order.
+
+    Examples of like length share a batch, so that little is computed for padding. The model is
+    run in float32 and in evaluation mode whatever it was trained in.
+    """
+    model.eval()
+    order = sorted(range(len(examples)), key=lambda index: task.length(examples[index]))
+    parts: dict[str, list[Array]] = {}
+    with torch.inference_mode():
+        for start in range(0, len(order), batch_size):
+            chosen = order[start : start + batch_size]
+            batch = task.collate([examples[index] for index in chosen])
+            for name, values in task.predict(model, batch).items():
+                parts.setdefault(name, []).append(values)
+    back = np.argsort(order)
+    return {name: np.concatenate(values)[back] for name, values in parts.items()}
+
+
+def decision_split(splits: Sequence[str]) -> Split:
+    """Return the split on which thresholds are chosen: validation, or train if there is none.
+
+    Example:
+        >>> decision_split(["train", "test"])
+        <Split.train: 'train'>
+    """
+    return Split.validation if Split.validation in splits else Split.train
+
+
+def write_predictions(
+    task: Task,
+    rows: pd.DataFrame,
+    columns: Mapping[str, Array],
+    files: Mapping[Split, Path],
+    leaked: frozenset[str],
+) -> None:
+    """Write one Parquet file per split: rows, labels, predictions and the decision threshold.
+
+    Args:
+        task: Chooses the threshold.
+        rows: Rows of every split in `files`, with `row`, `split`, texts, label and slices.
+        columns: Prediction columns, one entry per row.
+        files: Where each split goes.
+        leaked: Ids of rows that the training split gives away.
+    """
+    plain = {name: values for name, values in columns.items() if name not in EMBEDDINGS}
+    frame = rows.reset_index(drop=True).assign(**plain)
+    deciding = decision_split(list(frame["split"].unique()))
+    frame["threshold"] = task.decide(frame[frame["split"] == deciding])
+    frame["leaked"] = frame["row"].isin(leaked)
+    for split, path in files.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = frame[frame["split"] == split].drop(columns="split")
+        part.to_parquet(path, index=False)
+
+
+def rows_to_predict(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows that every run predicts: those of the deciding split, then the test rows."""
+    deciding = decision_split(list(rows["split"].unique()))
+    kept = rows[rows["split"].isin([deciding, Split.test])]
+    return kept.reset_index(drop=True)

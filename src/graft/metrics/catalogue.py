@@ -1,0 +1,34 @@
+"""Every metric by name: direction, range, unit, definition and source."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from difflib import get_close_matches
+from types import MappingProxyType
+
+from graft.core.scores import Metric
+from graft.metrics.clusters import CLUSTER_METRICS
+from graft.metrics.pairs import PAIR_MEASURES
+
+CATALOGUE: Mapping[str, Metric] = MappingProxyType(
+    {
+        entry.name: entry
+        for entry in (*(measure.metric for measure in PAIR_MEASURES), *CLUSTER_METRICS)
+    }
+)
+
+
+def metric(name: str) -> Metric:
+    """Return the metric `name`.
+
+    Raises:
+        KeyError: No metric has this name; says which is nearest.
+
+    Example:
+        >>> metric("roc_auc").title
+        'ROC-AUC'
+    """
+    if name in CATALOGUE:
+        return CATALOGUE[name]
+    nearest = get_close_matches(name, CATALOGUE, n=1, cutoff=0.0)[0]
+    raise KeyError(f"no metric is named {name!r}; did you mean {nearest!r}?")

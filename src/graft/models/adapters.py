@@ -1,0 +1,88 @@
+"""Low-rank adapters through PEFT: attached, saved as a PEFT folder, merged from that folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from peft import LoraConfig, PeftModel
+from sentence_transformers import SentenceTransformer
+
+from graft.config.sections import LoraSection
+from graft.core.errors import Problem, RecipeError
+
+ADAPTER_NAME = "default"
+
+
+def is_adapter(name: str) -> bool:
+    """Return True if the parameter belongs to a LoRA adapter.
+
+    Example:
+        >>> is_adapter("encoder.layer.0.attention.self.query.lora_A.default.weight")
+        True
+    """
+    return any(part.startswith("lora_") for part in name.split("."))
+
+
+def attach_lora(model: SentenceTransformer, section: LoraSection, seed: int) -> None:
+    """Add a LoRA adapter (Hu et al. 2021) to the backbone's target modules.
+
+    The adapter starts as the identity: its B matrices are zero.
+
+    Raises:
+        RecipeError: A target matches no linear module; lists what could be named.
+    """
+    backbone = model[0].auto_model
+    linear = [n for n, m in backbone.named_modules() if isinstance(m, torch.nn.Linear)]
+    problems = [
+        Problem(
+            "lora.target_modules",
+            f"'{target}' matches no linear module",
+            f"choose from {sorted({name.rsplit('.', 1)[-1] for name in linear})}",
+        )
+        for target in section.target_modules
+        if not any(name == target or name.endswith(f".{target}") for name in linear)
+    ]
+    if problems:
+        raise RecipeError("lora", problems)
+    config = LoraConfig(
+        r=section.r,
+        lora_alpha=section.lora_alpha,
+        lora_dropout=section.lora_dropout,
+        target_modules=list(section.target_modules),
+        use_rslora=section.use_rslora,
+        task_type="FEATURE_EXTRACTION",
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model.add_adapter(config, adapter_name=ADAPTER_NAME)
+
+
+def save_adapter(model: SentenceTransformer, folder: Path, base: str) -> None:
+    """Write the adapter alone as a folder that PEFT and Sentence-Transformers load.
+
+    Args:
+        model: The model with its adapter.
+        folder: An empty folder.
+        base: What to name as the base model in the adapter's config.
+    """
+    for config in model[0].auto_model.peft_config.values():
+        config.base_model_name_or_path = base
+    model.save(str(folder), create_model_card=False)
+
+
+def merge_adapter(model: SentenceTransformer, folder: Path) -> SentenceTransformer:
+    """Return the untouched `model` with the adapter in `folder` added into its weights.
+
+    Merging starts from the saved file, so that what is merged is what was saved.
+    """
+    with_adapter = PeftModel.from_pretrained(model[0].auto_model, str(folder))
+    model[0].model = with_adapter.merge_and_unload(safe_merge=True)
+    return model
+
+
+def load_adapter(model: SentenceTransformer, folder: Path) -> SentenceTransformer:
+    """Return the untouched `model` with the adapter in `folder` beside its weights."""
+    model[0].model = PeftModel.from_pretrained(model[0].auto_model, str(folder))
+    model.eval()
+    return model

@@ -1,0 +1,223 @@
+"""The model card of an arm: what it is, how to load it, how good it is, and how that is known."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from graft.core.errors import Problem, RunFolderError
+from graft.core.files import write_text
+from graft.core.scores import Score
+from graft.metrics import catalogue
+from graft.report import words
+from graft.report.evidence import Evidence, RunEvidence, read_evidence
+from graft.report.numerals import count, duration, magnitude, plural, share
+from graft.report.results import all_metrics, find_pair, leakage_of_test
+
+LIBRARIES = {"pairs": "sentence-transformers"}
+TASK_TYPES = {"pairs": ("sentence-similarity", "Sentence similarity")}
+PAIR_CODE = """\
+from sentence_transformers import SentenceTransformer, util
+
+model = SentenceTransformer("{path}")
+first, second = model.encode(["first text", "second text"])
+score = float(util.cos_sim(first, second))
+print(score{decision})
+"""
+OTHER_CODE = """\
+from transformers import AutoModel, AutoTokenizer
+
+model = AutoModel.from_pretrained("{path}")
+tokenizer = AutoTokenizer.from_pretrained("{path}")
+"""
+
+
+def write_card(root: Path, run: str) -> Path:
+    """Return the path of the model card of the arm `run`, written from the files of its run.
+
+    Args:
+        root: Folder of the experiment.
+        run: Name of an arm.
+
+    Raises:
+        RunFolderError: A file is missing or unreadable, or `run` is no arm of the experiment.
+    """
+    evidence = read_evidence(root)
+    arms = {arm.name: arm for arm in evidence.arms}
+    if run not in arms:
+        problem = Problem(
+            str(evidence.paths.index), f"no arm is named '{run}'", f"use one of {sorted(arms)}"
+        )
+        raise RunFolderError("model card", [problem])
+    arm = arms[run]
+    write_text(arm.paths.card, card_text(evidence, arm))
+    return Path(arm.paths.card)
+
+
+def threshold(arm: RunEvidence) -> float | None:
+    """Return the decision threshold that was chosen on validation, None if there is none."""
+    if arm.predictions is None or "threshold" not in arm.predictions:
+        return None
+    known = arm.predictions["threshold"].dropna()
+    return float(known.iloc[0]) if len(known) else None
+
+
+def loading_code(evidence: Evidence, arm: RunEvidence) -> str:
+    """Return the lines that load the saved model without Graft."""
+    path = f"{evidence.index.name}/{arm.name}/model"
+    cut = threshold(arm)
+    decision = f", score >= {cut:.4f}" if cut is not None else ""
+    code = PAIR_CODE if evidence.index.task == "pairs" else OTHER_CODE
+    # A path goes into a Python string: a quote or backslash in a name must not end it.
+    safe = path.replace("\\", "\\\\").replace('"', '\\"')
+    return code.format(path=safe, decision=decision)
+
+
+def card_text(evidence: Evidence, arm: RunEvidence) -> str:
+    """Return the whole card: YAML front matter, then Markdown."""
+    index = evidence.index
+    front = yaml.safe_dump(_front_matter(evidence, arm), sort_keys=False, allow_unicode=True)
+    pair = find_pair(evidence, arm.name, evidence.comparison.primary, "all")
+    clean = find_pair(evidence, arm.name, evidence.comparison.primary, "clean")
+    base = "the untouched base"
+    verdict = words.verdict_word(pair.verdict, clean.verdict if clean else None) if pair else ""
+    parts = [
+        f"---\n{front}---",
+        f"# {_plain(arm.title)}",
+        f"{_plain(index.base)} adapted for the task `{_plain(index.task)}` in the experiment "
+        f"{_plain(index.name)}. Adapted: {words.adapted_sentence(arm)}",
+        f"**Verdict: {verdict or 'not measured'}.** "
+        + (words.difference_sentence(pair, base) if pair else ""),
+        f"On the clean rows: {words.difference_sentence(clean, base)}" if clean else "",
+        "## Use",
+        f"```python\n{loading_code(evidence, arm)}```",
+        "## Evaluation",
+        _evaluation(evidence, arm),
+        words.leakage_sentence(leakage_of_test(evidence)),
+        "## Data",
+        _data(evidence),
+        "## Audits",
+        _audits(evidence, arm),
+        "## Training",
+        _training(arm),
+        "## Versions",
+        _table(("What", "Version"), sorted(index.versions.items())),
+        f"Recipe SHA-256 `{index.recipe_sha256}`, seed {index.seed}, {_plain(index.hardware)}.",
+    ]
+    return "\n\n".join(part for part in parts if part.strip()) + "\n"
+
+
+def _front_matter(evidence: Evidence, arm: RunEvidence) -> dict[str, Any]:
+    task, task_name = TASK_TYPES.get(evidence.index.task, ("other", evidence.index.task))
+    scores = arm.on_test()
+    measured = [score for score in scores.items if score.value is not None] if scores else []
+    results = [
+        {"type": score.metric, "value": score.value, "name": catalogue.metric(score.metric).title}
+        for score in measured
+    ]
+    dataset = {"name": evidence.index.name, "type": evidence.index.name, "split": "test"}
+    result = {"task": {"type": task, "name": task_name}, "dataset": dataset, "metrics": results}
+    return {
+        "library_name": LIBRARIES.get(evidence.index.task, "transformers"),
+        "base_model": evidence.index.base,
+        "tags": ["graft", evidence.index.task, *([arm.plan.method] if arm.plan else [])],
+        "metrics": [score.metric for score in measured],
+        "model-index": [{"name": arm.title, "results": [result]}],
+    }
+
+
+def _evaluation(evidence: Evidence, arm: RunEvidence) -> str:
+    rows = []
+    for subset, name in (("all", "all"), ("clean", "clean")):
+        for metric in all_metrics(evidence):
+            ours = arm.score(metric.name, subset)
+            if ours is None:
+                continue
+            base = evidence.base.score(metric.name, subset) if evidence.base else None
+            pair = find_pair(evidence, arm.name, metric.name, subset)
+            verdict = words.VERDICT_WORDS[pair.verdict] if pair else "not compared"
+            rows.append(
+                (metric.title, name, _measured(base), _measured(ours), verdict, count(ours.n))
+            )
+    if not rows:
+        return "Not measured: the run has no scores on the test split."
+    head = ("Metric", "Rows", "Untouched base", "This model", "Verdict", "n")
+    note = "Test split; 95 % bootstrap intervals in brackets; verdicts from paired differences."
+    return f"{_table(head, rows)}\n\n{note}"
+
+
+def _measured(score: Score | None) -> str:
+    if score is None or score.value is None:
+        return "not measured"
+    text = words.value(score.metric, score.value)
+    if score.low is None or score.high is None:
+        return text
+    return f"{text} [{words.ends(score.metric, score.low, score.high)}]"
+
+
+def _data(evidence: Evidence) -> str:
+    if evidence.data is None:
+        return "Not known: the experiment has no data report."
+    rows = [
+        (split.split, count(split.rows), ", ".join(split.sources), f"`{split.fingerprint[:16]}`")
+        for split in evidence.data.splits
+    ]
+    return (
+        f"{_plain(evidence.data.split_method)}\n\n"
+        f"{_table(('Split', 'Rows', 'Sources', 'Fingerprint'), rows)}"
+    )
+
+
+def _audits(evidence: Evidence, arm: RunEvidence) -> str:
+    items = evidence.findings.items if evidence.findings else ()
+    rows = []
+    for finding in items:
+        if finding.where in (arm.name, "data", ""):
+            reason = f" Accepted: {finding.accepted}" if finding.accepted else ""
+            rows.append(
+                (
+                    finding.check,
+                    finding.question,
+                    words.status_word(finding),
+                    finding.summary + reason,
+                )
+            )
+    if not rows:
+        return "Not run: nothing about this model was checked."
+    return _table(("Check", "Question", "Status", "What was found"), rows)
+
+
+def _training(arm: RunEvidence) -> str:
+    if arm.plan is None:
+        return "Not known: the run has no plan."
+    plan = arm.plan
+    part = plan.trainable_parameters / plan.total_parameters if plan.total_parameters else 0.0
+    lines = [
+        f"- Method `{plan.method}`: {count(plan.trainable_parameters)} of "
+        f"{magnitude(plan.total_parameters)} parameters ({share(part)})",
+        f"- {plural(plan.total_steps, 'step')}, {count(plan.steps_per_epoch)} per epoch, "
+        f"{count(plan.warmup_steps)} of warm-up, then {_plain(plan.schedule)}",
+    ]
+    lines += [f"- Group `{group.name}`: peak rate {group.learning_rate:g}" for group in plan.groups]
+    if arm.cost:
+        lines.append(
+            f"- Trained in {duration(arm.cost.train_seconds)} on {_plain(arm.cost.device)}"
+        )
+    return "\n".join(lines)
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [" | ".join(head), " | ".join("---" for _ in head)]
+    lines += [" | ".join(_plain(cell) for cell in row) for row in rows]
+    return "\n".join(f"| {line} |" for line in lines)
+
+
+def _plain(text: str) -> str:
+    """Return text that neither ends a table cell nor starts an HTML element."""
+    flat = " ".join(str(text).split())
+    for character, entity in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("|", "\\|")):
+        flat = flat.replace(character, entity)
+    return flat

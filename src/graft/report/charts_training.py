@@ -1,0 +1,187 @@
+"""What training looked like: the loss and the metric on validation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from graft.report.chart import (
+    Chart,
+    Figure,
+    NotMeasured,
+    Panel,
+    hover,
+    layout,
+    rounded,
+    thinned,
+)
+from graft.report.numerals import count, decimal
+from graft.report.predictions import Styles
+
+Records = Mapping[str, Sequence[dict[str, Any]]]
+MOST_STEPS = 400
+
+
+def loss(histories: Records, styles: Styles) -> Chart | NotMeasured:
+    """Return the training loss of every arm, raw and smoothed.
+
+    Args:
+        histories: Step records per run: step, epoch, loss, grad_norm, rows, seconds.
+        styles: Look of every run.
+    """
+    ident, title = "loss", "Training loss"
+    frames = {
+        name: pd.DataFrame(histories[name]).dropna(subset=["loss"])
+        for name in styles
+        if histories.get(name)
+    }
+    if not frames:
+        return NotMeasured(ident, title, "no run has a training history")
+    traces: list[Figure] = []
+    for name, frame in frames.items():
+        style = styles[name]
+        smooth = frame["loss"].ewm(span=_span(len(frame))).mean()
+        chosen = thinned(len(frame), MOST_STEPS)
+        steps = [int(step) for step in frame["step"].iloc[chosen]]
+        common = {"type": "scatter", "mode": "lines", "x": steps, "legendgroup": name}
+        faint = {"color": style.colour, "width": 1}
+        traces.append(
+            {
+                **common,
+                "y": rounded(frame["loss"].iloc[chosen]),
+                "line": faint,
+                "opacity": 0.3,
+                "hoverinfo": "skip",
+            }
+        )
+        traces.append(
+            {
+                **common,
+                "y": rounded(smooth.iloc[chosen]),
+                "line": {"color": style.colour, "width": 2.5},
+                "hoverinfo": "text",
+                "hovertext": [
+                    hover([style.title, f"step {count(step)}, loss {decimal(raw)}"])
+                    for step, raw in zip(steps, frame["loss"].iloc[chosen], strict=True)
+                ],
+            }
+        )
+    figure: Figure = {
+        "data": traces,
+        "layout": layout(
+            320, {"title": {"text": "step"}}, {"title": {"text": "loss"}, "rangemode": "tozero"}
+        ),
+    }
+    reading = (
+        "Faint lines are the loss of every step, strong lines a moving average; the losses of two "
+        "arms compare only if they have the same loss function."
+    )
+    columns = ["run", "step", "epoch", "loss", "grad_norm", "rows", "seconds"]
+    table = pd.concat(frame.assign(run=styles[name].title) for name, frame in frames.items())
+    table = table[[column for column in columns if column in table]]
+    keys = tuple(styles[name].key(line=True) for name in frames)
+    return Chart(ident, title, reading, (Panel("", figure),), table, "<run>/history.jsonl", keys)
+
+
+def _span(steps: int) -> int:
+    return max(5, steps // 20)
+
+
+def validation(histories: Records, styles: Styles) -> Chart | NotMeasured:
+    """Return the metrics on the validation split during training, the kept checkpoint marked.
+
+    Args:
+        histories: Evaluation records per run: step, epoch, metrics, best.
+        styles: Look of every run.
+    """
+    ident, title = "validation", "Validation during training"
+    records = [
+        {
+            "run_key": name,
+            "run": styles[name].title,
+            "step": record["step"],
+            "epoch": record["epoch"],
+            "metric": metric,
+            "value": value,
+            "best": bool(record.get("best")),
+        }
+        for name in styles
+        for record in histories.get(name, ())
+        for metric, value in record["metrics"].items()
+    ]
+    if not records:
+        return NotMeasured(ident, title, "nothing was evaluated during training")
+    table = pd.DataFrame(records)
+    panels = []
+    for metric, part in table.groupby("metric", sort=False):
+        traces = [
+            _evaluations(group, styles, str(name))
+            for name, group in part.groupby("run_key", sort=False)
+        ]
+        words = str(metric).replace("_", " ")
+        panels.append(
+            Panel(
+                words,
+                {
+                    "data": traces,
+                    "layout": layout(300, {"title": {"text": "epoch"}}, {"title": {"text": ""}}),
+                },
+            )
+        )
+    kept = table[table["best"]].groupby("run", sort=False)["step"].last()
+    reading = (
+        "The metric that chooses the checkpoint, on the validation split only; the large star is "
+        "the last best one"
+        + (
+            f" ({', '.join(f'{run}: step {count(step)}' for run, step in kept.items())})."
+            if len(kept)
+            else "."
+        )
+    )
+    keys = tuple(styles[name].key(line=True) for name in styles if name in set(table["run_key"]))
+    return Chart(
+        ident,
+        title,
+        reading,
+        tuple(panels),
+        table.drop(columns="run_key"),
+        "<run>/history.jsonl",
+        keys,
+    )
+
+
+def _evaluations(group: pd.DataFrame, styles: Styles, name: str) -> Figure:
+    style = styles[name]
+    best = group["best"].to_numpy()
+    last = int(np.flatnonzero(best)[-1]) if best.any() else -1
+    marks = [position == last for position in range(len(group))]
+    return {
+        "type": "scatter",
+        "mode": "lines+markers",
+        "legendgroup": name,
+        "x": rounded(group["epoch"]),
+        "y": rounded(group["value"]),
+        "line": {"color": style.colour, "width": 2},
+        "marker": {
+            "color": style.colour,
+            "size": [14 if mark else 6 for mark in marks],
+            "symbol": ["star" if mark else style.symbol for mark in marks],
+        },
+        "hoverinfo": "text",
+        "hovertext": [
+            hover(
+                [
+                    style.title,
+                    f"epoch {epoch:.2f}, step {count(step)}",
+                    decimal(value),
+                    *(["best so far"] if mark else []),
+                ]
+            )
+            for epoch, step, value, mark in zip(
+                group["epoch"], group["step"], group["value"], best, strict=True
+            )
+        ],
+    }

@@ -1,0 +1,173 @@
+"""Everything that the report stands on, read once from the run folder."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pandas as pd
+
+from graft.core.costs import RunCost
+from graft.core.errors import Problem, RunFolderError
+from graft.core.experiment import ExperimentIndex, RunEntry
+from graft.core.files import read_json, read_jsonl
+from graft.core.findings import Findings
+from graft.core.layout import ExperimentPaths, RunPaths
+from graft.core.ledger import Ledger
+from graft.core.origins import LoadReport
+from graft.core.plan import ResolvedPlan
+from graft.core.roles import Role, Split
+from graft.core.scores import Score, ScoreBook, Scores
+from graft.core.tables import DataReport
+from graft.core.verdicts import Comparison
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class RunEvidence:
+    """The files of one run; None stands for a file that was not written.
+
+    Args:
+        entry: Name, role and title.
+        paths: Where the files lie.
+        scores: All scores.
+        predictions: Test predictions, one row per row of the split.
+        text_map: Texts of the test split on two axes, with category and cluster.
+        plan: What training was going to do.
+        ledger: What training did.
+        load: Where every tensor of the base came from.
+        steps: One record per optimizer step.
+        evaluations: One record per evaluation during training.
+        cost: Time, memory, energy and sizes.
+        audits: Findings of this run.
+    """
+
+    entry: RunEntry
+    paths: RunPaths
+    scores: ScoreBook | None
+    predictions: pd.DataFrame | None
+    text_map: pd.DataFrame | None
+    plan: ResolvedPlan | None
+    ledger: Ledger | None
+    load: LoadReport | None
+    steps: tuple[dict[str, Any], ...]
+    evaluations: tuple[dict[str, Any], ...]
+    cost: RunCost | None
+    audits: Findings | None
+
+    @property
+    def name(self) -> str:
+        """Key of the run in the recipe."""
+        return self.entry.name
+
+    @property
+    def title(self) -> str:
+        """A few words for people; the name where the recipe gives none."""
+        return self.entry.title or self.entry.name
+
+    def on_test(self, subset: str = "all") -> Scores | None:
+        """Return the scores on a subset of the test split, None if nothing was measured there."""
+        for scores in self.scores.items if self.scores else ():
+            if scores.split == Split.test and scores.subset == subset:
+                return scores
+        return None
+
+    def score(self, metric: str, subset: str = "all") -> Score | None:
+        """Return one score on the test split, None if it was not asked for."""
+        scores = self.on_test(subset)
+        return scores[metric] if scores and metric in scores.names else None
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The files of one experiment; `data` and `findings` are None if they were not written."""
+
+    paths: ExperimentPaths
+    index: ExperimentIndex
+    comparison: Comparison
+    data: DataReport | None
+    findings: Findings | None
+    recipe: str | None
+    runs: tuple[RunEvidence, ...]
+
+    @property
+    def arms(self) -> tuple[RunEvidence, ...]:
+        """The runs that adapt the base, in the order of the recipe."""
+        return tuple(run for run in self.runs if run.entry.role == Role.arm)
+
+    @property
+    def base(self) -> RunEvidence | None:
+        """The baseline that is the untouched base, None if it is not among the runs."""
+        return next((run for run in self.runs if run.name == self.index.base_run), None)
+
+    def title(self, name: str) -> str:
+        """Return the words for people of the run `name`."""
+        return next((run.title for run in self.runs if run.name == name), name)
+
+
+def read_evidence(root: Path) -> Evidence:
+    """Return everything that the run folder `root` holds.
+
+    Raises:
+        RunFolderError: A required file is missing, or any file cannot be read; all at once.
+    """
+    paths, problems = ExperimentPaths(root), list[Problem]()
+    index = _read(paths.index, ExperimentIndex, problems, required=True)
+    comparison = _read(paths.comparison, Comparison, problems, required=True)
+    data = _read(paths.data_report, DataReport, problems)
+    findings = _read(paths.findings, Findings, problems)
+    entries = index.runs if index else ()
+    runs = tuple(_read_run(entry, paths.run(entry.name), problems) for entry in entries)
+    if problems or index is None or comparison is None:
+        raise RunFolderError("run folder", problems)
+    if findings is None and any(run.audits for run in runs):
+        findings = Findings(tuple(item for run in runs if run.audits for item in run.audits.items))
+    recipe = paths.recipe.read_text(encoding="utf-8") if paths.recipe.is_file() else None
+    return Evidence(paths, index, comparison, data, findings, recipe, runs)
+
+
+def _read_run(entry: RunEntry, paths: RunPaths, problems: list[Problem]) -> RunEvidence:
+    try:
+        history = read_jsonl(paths.history)
+    except json.JSONDecodeError as error:
+        problems.append(Problem(str(paths.history), f"cannot be read: {error}", "train again"))
+        history = []
+    return RunEvidence(
+        entry=entry,
+        paths=paths,
+        scores=_read(paths.scores, ScoreBook, problems),
+        predictions=_read_rows(paths.predictions(Split.test), problems),
+        text_map=_read_rows(paths.embeddings(Split.test), problems),
+        plan=_read(paths.plan, ResolvedPlan, problems),
+        ledger=_read(paths.ledger, Ledger, problems),
+        load=_read(paths.load, LoadReport, problems),
+        steps=tuple(record for record in history if record.get("kind") == "step"),
+        evaluations=tuple(record for record in history if record.get("kind") == "evaluation"),
+        cost=_read(paths.cost, RunCost, problems),
+        audits=_read(paths.audits, Findings, problems),
+    )
+
+
+def _read(
+    path: Path, kind: type[T], problems: list[Problem], *, required: bool = False
+) -> T | None:
+    if not required and not path.is_file():
+        return None
+    try:
+        return read_json(path, kind)
+    except RunFolderError as error:
+        problems.extend(error.problems)
+        return None
+
+
+def _read_rows(path: Path, problems: list[Problem]) -> pd.DataFrame | None:
+    if not path.is_file():
+        return None
+    try:
+        return pd.read_parquet(path)
+    except (OSError, ValueError) as error:  # pyarrow's errors are ValueError or OSError
+        problems.append(Problem(str(path), f"cannot be read: {error}", "predict again"))
+        return None

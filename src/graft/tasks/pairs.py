@@ -1,0 +1,217 @@
+"""Text pairs: two texts, one label, the cosine of their embeddings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from sentence_transformers import SentenceTransformer, losses
+from torch import Tensor, nn
+
+from graft.config.sections import ArmSection, BaseSection
+from graft.core.origins import LoadReport
+from graft.core.seeds import derive
+from graft.metrics.pairs import PAIR_MEASURES, best_f1
+from graft.models.adapters import attach_lora, load_adapter, merge_adapter, save_adapter
+from graft.models.encoder import add_identity_head, load_encoder, quiet_transformers, reinitialise
+from graft.models.locate import LocatedBase
+from graft.models.report import with_new_tensors
+from graft.tasks.protocol import Array
+
+_LOSSES: dict[str, type[nn.Module]] = {
+    "cosine_similarity": losses.CosineSimilarityLoss,
+    "cosent": losses.CoSENTLoss,
+    "angle": losses.AnglELoss,
+    "contrastive": losses.ContrastiveLoss,
+    "online_contrastive": losses.OnlineContrastiveLoss,
+}
+
+
+@dataclass(frozen=True)
+class PairExample:
+    """One tokenised pair: row id, token ids of both texts, label 0 to 1, padding id."""
+
+    row: str
+    first: list[int]
+    second: list[int]
+    label: float
+    pad: int
+
+
+@dataclass(frozen=True)
+class PairBatch:
+    """Pairs ready for the encoder; the first texts of all pairs, then the second texts.
+
+    Args:
+        input_ids: `[2 · pairs, longest]`, padded on the right.
+        attention_mask: 1 for a token, 0 for padding.
+        labels: `[pairs]`.
+    """
+
+    input_ids: Tensor
+    attention_mask: Tensor
+    labels: Tensor
+    pad_id: int = 0
+
+
+class PairsTask:
+    """Text pairs on any Sentence-Transformers or Transformers encoder."""
+
+    name = "pairs"
+    text_roles = ("sentence1", "sentence2")
+    measures = PAIR_MEASURES
+
+    def build(
+        self, arm: ArmSection, base: LocatedBase, seed: int
+    ) -> tuple[SentenceTransformer, LoadReport]:
+        """Return the encoder of `arm` before training, and the origin of every tensor."""
+        loaded = load_encoder(base, arm.base)
+        model, sources = loaded.model, {}
+        if arm.control == "random_init":
+            reinitialise(model, seed)
+            sources[""] = "random_init: control without pretraining"
+        if arm.method == "lora":
+            attach_lora(model, arm.lora, derive(seed, "adapter"))
+            sources["lora_"] = "adapter: new, its product is zero"
+        if arm.method == "head":
+            index = add_identity_head(model)
+            sources[f"{index}."] = "head: new, starts as the identity"
+        return model, with_new_tensors(loaded.report, model, sources)
+
+    def new_head(self, model: nn.Module, arm: ArmSection) -> frozenset[str]:
+        """Return the names of the parameters of the identity head."""
+        if arm.method != "head":
+            return frozenset()
+        heads = [str(i) for i, m in enumerate(model) if type(m).__name__ == "Dense"]  # type: ignore[arg-type]
+        return frozenset(n for n, _ in model.named_parameters() if n.split(".")[0] == heads[-1])
+
+    def prepare(self, rows: pd.DataFrame, model: nn.Module) -> list[PairExample]:
+        """Return one example per row; every text is tokenised once."""
+        first = token_ids(model, list(rows["sentence1"]))
+        second = token_ids(model, list(rows["sentence2"]))
+        ids, labels = list(rows["row"]), list(rows["label"])
+        pad = int(assert_encoder(model).tokenizer.pad_token_id)
+        return [
+            PairExample(row, a, b, float(label), pad)
+            for row, a, b, label in zip(ids, first, second, labels, strict=True)
+        ]
+
+    def collate(self, examples: Sequence[PairExample]) -> PairBatch:
+        """Return the examples as one padded batch."""
+        texts = [example.first for example in examples] + [e.second for e in examples]
+        longest = max(map(len, texts))
+        ids = np.full((len(texts), longest), examples[0].pad, dtype=np.int64)
+        mask = np.zeros((len(texts), longest), dtype=np.int64)
+        for index, text in enumerate(texts):
+            ids[index, : len(text)] = text
+            mask[index, : len(text)] = 1
+        labels = torch.tensor([example.label for example in examples])
+        return PairBatch(torch.from_numpy(ids), torch.from_numpy(mask), labels)
+
+    def loss(
+        self, model: nn.Module, batch: PairBatch, arm: ArmSection
+    ) -> tuple[Tensor, int]:
+        """Return the summed loss of the pairs and their number."""
+        pairs = len(batch.labels)
+        embeddings = self._embed(model, batch).float()
+        criterion = _LOSSES[arm.loss](model)
+        mean = criterion.compute_loss_from_embeddings(
+            [embeddings[:pairs], embeddings[pairs:]], batch.labels
+        )
+        return mean * pairs, pairs
+
+    def positions(self, batch: PairBatch) -> tuple[int, int]:
+        """Return tokens and padding positions of the batch."""
+        tokens = int(batch.attention_mask.sum())
+        return tokens, batch.attention_mask.numel() - tokens
+
+    def length(self, example: PairExample) -> int:
+        """Return the length of the longer text."""
+        return max(len(example.first), len(example.second))
+
+    def predict(self, model: nn.Module, batch: PairBatch) -> dict[str, Array]:
+        """Return the cosine of each pair as `score`."""
+        pairs = len(batch.labels)
+        embeddings = self._embed(model, batch).float()
+        score = torch.cosine_similarity(embeddings[:pairs], embeddings[pairs:])
+        return {"score": score.double().numpy()}
+
+    def _embed(self, model: nn.Module, batch: PairBatch) -> Tensor:
+        features = {"input_ids": batch.input_ids, "attention_mask": batch.attention_mask}
+        embedding: Tensor = model(features)["sentence_embedding"]
+        return embedding
+
+    def save(self, model: nn.Module, folder: Path) -> None:
+        """Write a Sentence-Transformers folder."""
+        assert_encoder(model).save(str(folder), create_model_card=False)
+
+    def save_adapter(self, model: nn.Module, folder: Path, base: LocatedBase) -> None:
+        """Write a PEFT folder that Sentence-Transformers loads too."""
+        save_adapter(assert_encoder(model), folder, str(base.folder))
+
+    def merge(self, arm: ArmSection, base: LocatedBase, adapter: Path) -> nn.Module:
+        """Return a fresh base with the saved adapter merged into it."""
+        return merge_adapter(load_encoder(base, arm.base).model, adapter)
+
+    def predict_folder(
+        self, folder: Path, rows: pd.DataFrame, adapter: Path | None = None
+    ) -> dict[str, Array]:
+        """Return scores by the public route: `SentenceTransformer(folder).encode(texts)`.
+
+        Args:
+            folder: The model's folder, or the base's if there is an adapter.
+            rows: Rows with `sentence1` and `sentence2`.
+            adapter: A PEFT folder to put on top.
+        """
+        with quiet_transformers():
+            model = SentenceTransformer(str(folder), device="cpu", local_files_only=True)
+            if adapter is not None:
+                model = load_adapter(model, adapter)
+        return self.encode_rows(model, rows)
+
+    def encode_rows(self, model: SentenceTransformer, rows: pd.DataFrame) -> dict[str, Array]:
+        """Return score and both embeddings of each row; equal texts are encoded once."""
+        texts = pd.unique(pd.concat([rows["sentence1"], rows["sentence2"]]))
+        vectors = np.asarray(model.encode(list(texts), show_progress_bar=False), dtype=np.float64)
+        place = {text: index for index, text in enumerate(texts)}
+        first = vectors[[place[text] for text in rows["sentence1"]]]
+        second = vectors[[place[text] for text in rows["sentence2"]]]
+        norms = np.linalg.norm(first, axis=1) * np.linalg.norm(second, axis=1)
+        score = (first * second).sum(axis=1) / np.maximum(norms, 1e-12)
+        return {"score": score, "first": first, "second": second}
+
+    def decide(self, rows: pd.DataFrame) -> float:
+        """Return the threshold of the best F1 on these rows."""
+        return float(best_f1(rows["score"].to_numpy(), rows["label"].to_numpy()).threshold)
+
+
+def token_ids(model: nn.Module, texts: list[str]) -> list[list[int]]:
+    """Return the token ids of each text as the encoder reads it: prompt, limit, special tokens."""
+    encoder = assert_encoder(model)
+    prompt = encoder.prompts.get(encoder.default_prompt_name or "", "")
+    encoded = encoder.tokenizer(
+        [prompt + text for text in texts],
+        truncation=True,
+        max_length=encoder.max_seq_length,
+        padding=False,
+    )
+    ids: list[list[int]] = encoded["input_ids"]
+    return ids
+
+
+def token_lengths(base: LocatedBase, section: BaseSection, texts: list[str]) -> tuple[Array, int]:
+    """Return the tokens of each text before truncation, and the model's limit."""
+    encoder = load_encoder(base, section).model
+    ids = encoder.tokenizer(texts, truncation=False, padding=False, verbose=False)["input_ids"]
+    return np.array([len(row) for row in ids]), int(encoder.max_seq_length or 0)
+
+
+def assert_encoder(model: nn.Module) -> SentenceTransformer:
+    """Return `model` as the encoder that `PairsTask.build` made."""
+    if not isinstance(model, SentenceTransformer):
+        raise TypeError(f"pairs need a SentenceTransformer, received {type(model).__name__}")
+    return model

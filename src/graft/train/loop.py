@@ -1,0 +1,313 @@
+"""The one loop: every task, every arm, every phase."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from graft.config.sections import ArmSection
+from graft.core.errors import NonFiniteError
+from graft.core.files import append_jsonl, committed_folder, read_jsonl, write_text
+from graft.core.jsonable import from_plain, to_plain
+from graft.core.layout import RunPaths
+from graft.core.ledger import Ledger, PhaseRecord, StateChange
+from graft.core.plan import PlannedPhase, ResolvedPlan
+from graft.core.seeds import derive, generator
+from graft.tasks.protocol import Example, Task
+from graft.train import checkpoint as checkpoints
+from graft.train.modes import enter_phase, named_buffers, named_parameters
+from graft.train.optimizer import applied_rates, build_optimizer, join_phase, set_rates
+from graft.train.precision import autocast, resolve_precision
+from graft.train.progress import progress_bar
+from graft.train.recorder import PhaseRecorder
+from graft.train.selection import Selection
+from graft.train.step import StepResult, accumulate
+
+logger = logging.getLogger(__name__)
+Validate = Callable[[nn.Module], Mapping[str, float | None]]
+
+
+@dataclass(frozen=True)
+class TrainingJob:
+    """All that the loop needs.
+
+    Args:
+        task: The kind of task.
+        model: The model, adapter or head attached; trained in place.
+        arm: The arm.
+        plan: Its resolved plan.
+        examples: Training examples; each has a `row` id.
+        validate: Returns the validation metrics of the model as it is; None without validation.
+        selection: The search for the best checkpoint.
+        paths: The run's folder.
+        seed: The experiment's seed.
+    """
+
+    task: Task
+    model: nn.Module
+    arm: ArmSection
+    plan: ResolvedPlan
+    examples: Sequence[Example]
+    validate: Validate | None
+    selection: Selection
+    paths: RunPaths
+    seed: int
+
+
+def train(job: TrainingJob) -> Ledger:
+    """Train the job's model in place and return what happened.
+
+    A job that was interrupted is taken up at its newest checkpoint that verifies, and ends with
+    the weights of an uninterrupted run, bit for bit.
+
+    Raises:
+        NonFiniteError: The loss or a gradient is not finite; the weights are those before.
+    """
+    return _Loop(job).run()
+
+
+class _Loop:
+    def __init__(self, job: TrainingJob) -> None:
+        self.job, self.plan, self.model = job, job.plan, job.model
+        self.parameters = named_parameters(job.model)
+        self.precision = resolve_precision(job.arm.training.precision)
+        self.optimizer = build_optimizer(job.arm.training, job.plan, self.parameters)
+        self.recorder: PhaseRecorder | None = None
+        self.phases: list[PhaseRecord] = []
+        self.changes: list[StateChange] = []
+        self.resumed_at: list[int] = []
+        self.tokens = self.padding = 0
+        self.stopped_early = ""
+        self.order = lru_cache(maxsize=1)(self._order)
+
+    def run(self) -> Ledger:
+        """Run every step that is left."""
+        first = self._resume()
+        total = self.plan.total_steps
+        with progress_bar(f"train {self.job.paths.name}", total, first) as report:
+            for step in range(first, total):
+                if (phase := self._phase_from(step)) is not None:
+                    self._enter(phase)
+                result = self._take(step)
+                report(step + 1, f"loss {result.loss:.4f}")
+                self._evaluate_and_save(step + 1)
+                if self.stopped_early:
+                    break
+        self._leave_phase()
+        self._restore_best()
+        return self._ledger()
+
+    def _resume(self) -> int:
+        torch.manual_seed(derive(self.job.seed, "dropout"))
+        found = checkpoints.newest_checkpoint(self.job.paths.checkpoints)
+        history = read_jsonl(self.job.paths.history)
+        if found is None:
+            write_text(self.job.paths.history, "")
+            return 0
+        kept = [record for record in history if record["step"] <= found.step]
+        write_text(self.job.paths.history, "")
+        for record in kept:
+            append_jsonl(self.job.paths.history, record)
+        self._take_up(found)
+        logger.info("%s: taken up after step %d", self.job.paths.name, found.step)
+        return found.step
+
+    def _take_up(self, found: checkpoints.Checkpoint) -> None:
+        state = found.state
+        phase = self.plan.phases[state["phase"]]
+        for index in range(1, phase.index + 1):
+            join_phase(self.optimizer, self.plan, index, self.parameters)
+        frozen = enter_phase(self.model, self.plan, phase.index, self.parameters)
+        start = load_file(self._phase_file(phase.index)) if phase.index else None
+        self.recorder = PhaseRecorder(
+            phase.index, phase.first_step, self.model, self.optimizer, frozen, start
+        )
+        self.recorder.restore(state["recorder"])
+        self.phases = [from_plain(PhaseRecord, record) for record in state["phases"]]
+        self.changes = [from_plain(StateChange, change) for change in state["changes"]]
+        self.tokens, self.padding = state["tokens"], state["padding"]
+        self.resumed_at = [*state["resumed_at"], found.step]
+        self.job.selection.restore(state["selection"])
+        checkpoints.restore_weights(found, {**self.parameters, **named_buffers(self.model)})
+        checkpoints.restore_optimizer(found, self.optimizer, self.parameters)
+
+    def _phase_from(self, step: int) -> PlannedPhase | None:
+        return next((phase for phase in self.plan.phases if phase.first_step == step), None)
+
+    def _enter(self, phase: PlannedPhase) -> None:
+        self._leave_phase()
+        if phase.index:
+            join_phase(self.optimizer, self.plan, phase.index, self.parameters)
+            with committed_folder(self._phase_file(phase.index).parent) as folder:
+                tensors = {**self.parameters, **named_buffers(self.model)}
+                save_file(
+                    {name: tensor.detach().clone() for name, tensor in tensors.items()},
+                    folder / self._phase_file(phase.index).name,
+                )
+        if len(self.plan.phases) > 1:
+            self._note_change(phase)
+        frozen = enter_phase(self.model, self.plan, phase.index, self.parameters)
+        self.recorder = PhaseRecorder(
+            phase.index, phase.first_step, self.model, self.optimizer, frozen
+        )
+
+    def _note_change(self, phase: PlannedPhase) -> None:
+        before = set(self.plan.phases[phase.index - 1].groups) if phase.index else set()
+        joined = [group for group in phase.groups if group not in before]
+        damped = f"; running rates × {self.job.arm.training.unfreeze_lr_factor}" if before else ""
+        message = (
+            f"phase {phase.index} from epoch {phase.first_epoch}: {', '.join(joined)} trainable, "
+            f"{phase.trainable:,} parameters in all{damped}"
+        )
+        self.changes.append(StateChange(phase.first_step, phase.first_epoch, message))
+        logger.info("[TWO-PHASE] %s: %s", self.job.paths.name, message)
+
+    def _take(self, step: int) -> StepResult:
+        started = time.perf_counter()
+        recorder = self._recorder()
+        epoch, within = divmod(step, self.plan.steps_per_epoch)
+        training = self.job.arm.training
+        size = training.per_device_train_batch_size * training.gradient_accumulation_steps
+        positions = self.order(epoch)[within * size : (within + 1) * size]
+        examples = [self.job.examples[position] for position in positions]
+        set_rates(self.optimizer, self.plan, step)
+        try:
+            result = accumulate(
+                self.job.task, self.model, self.job.arm, examples, partial(autocast, self.precision)
+            )
+        except NonFiniteError as error:
+            rows = ", ".join(example.row for example in examples)
+            message = f"{self.job.paths.name}, step {step + 1}, epoch {epoch + 1}: {error}; "
+            raise NonFiniteError(
+                f"{message}the weights were not updated. Rows of the batch: {rows}. "
+                "Fix: lower the learning rate, or look at these rows."
+            ) from None
+        recorder.saw_gradients()
+        self.optimizer.step()
+        rates = applied_rates(self.optimizer)
+        self.optimizer.zero_grad(set_to_none=True)
+        recorder.took_step(positions, [example.row for example in examples], rates, epoch)
+        self.tokens += result.tokens
+        self.padding += result.padding
+        self._log(step + 1, result, rates, len(examples), time.perf_counter() - started)
+        return result
+
+    def _log(
+        self, step: int, result: StepResult, rates: dict[str, float], rows: int, seconds: float
+    ) -> None:
+        record = {
+            "kind": "step",
+            "step": step,
+            "epoch": step / self.plan.steps_per_epoch,
+            "loss": result.loss,
+            "grad_norm": result.grad_norm,
+            "rates": rates,
+            "rows": rows,
+            "seconds": seconds,
+        }
+        append_jsonl(self.job.paths.history, record)
+
+    def _order(self, epoch: int) -> list[int]:
+        shuffled = generator(self.job.seed, "order", epoch).permutation(len(self.job.examples))
+        return [int(position) for position in shuffled]
+
+    def _evaluate_and_save(self, step: int) -> None:
+        training = self.job.arm.training
+        best = False
+        if self.job.validate and self._due(step, training.eval_strategy, training.eval_steps):
+            best = self._evaluate(step, self.job.validate)
+        keep_best = best and training.load_best_model_at_end
+        if keep_best or self._due(step, training.save_strategy, training.save_steps):
+            self._save(step)
+
+    def _due(self, step: int, strategy: str, every: int | None) -> bool:
+        if strategy == "no":
+            return False
+        interval = self.plan.steps_per_epoch if every is None or strategy == "epoch" else every
+        return step % interval == 0 or step == self.plan.total_steps
+
+    def _evaluate(self, step: int, validate: Validate) -> bool:
+        self.model.eval()
+        metrics = validate(self.model)
+        enter_phase(self.model, self.plan, self._recorder().index, self.parameters)
+        best = self.job.selection.offer(step, metrics)
+        record = {
+            "kind": "evaluation",
+            "step": step,
+            "epoch": step / self.plan.steps_per_epoch,
+            "metrics": dict(metrics),
+            "best": best,
+        }
+        append_jsonl(self.job.paths.history, record)
+        if self.job.selection.exhausted and step < self.plan.total_steps:
+            search = self.job.selection
+            self.stopped_early = (
+                f"no better {search.metric} in {search.misses} evaluations (best {search.best:.4f} "
+                f"at step {search.best_step})"
+            )
+        return best
+
+    def _save(self, step: int) -> None:
+        recorder = self._recorder()
+        trained = {name: self.parameters[name] for name in self.plan.trainable_in(recorder.index)}
+        state: dict[str, Any] = {
+            "phase": recorder.index,
+            "recorder": recorder.state(),
+            "phases": to_plain(self.phases),
+            "changes": to_plain(self.changes),
+            "tokens": self.tokens,
+            "padding": self.padding,
+            "resumed_at": self.resumed_at,
+            "selection": self.job.selection.state(),
+        }
+        folder = self.job.paths.checkpoints
+        tensors: dict[str, Tensor] = {**trained, **named_buffers(self.model)}
+        checkpoints.save_checkpoint(
+            folder / f"step-{step}", tensors, self.optimizer, self.parameters, state
+        )
+        limit = self.job.arm.training.save_total_limit
+        checkpoints.prune_checkpoints(folder, limit, self.job.selection.best_step)
+
+    def _leave_phase(self) -> None:
+        if self.recorder is not None:
+            self.phases.append(self.recorder.finish())
+            self.recorder = None
+
+    def _restore_best(self) -> None:
+        best = self.job.selection.best_step
+        if self.job.arm.training.load_best_model_at_end and best is not None:
+            found = checkpoints.read_checkpoint(self.job.paths.checkpoints / f"step-{best}")
+            checkpoints.restore_weights(found, {**self.parameters, **named_buffers(self.model)})
+        self.model.eval()
+
+    def _ledger(self) -> Ledger:
+        kept = self.job.selection if self.job.arm.training.load_best_model_at_end else None
+        return Ledger(
+            phases=tuple(self.phases),
+            changes=tuple(self.changes),
+            tokens=self.tokens,
+            padding=self.padding,
+            precision_requested=self.job.arm.training.precision,
+            precision=self.precision,
+            stopped_early=self.stopped_early,
+            best_step=kept.best_step if kept else None,
+            best_metric=kept.best if kept else None,
+            resumed_at=tuple(self.resumed_at),
+        )
+
+    def _recorder(self) -> PhaseRecorder:
+        if self.recorder is None:
+            raise RuntimeError("no phase has been entered")
+        return self.recorder
+
+    def _phase_file(self, phase: int) -> Path:
+        return self.job.paths.checkpoints / f"phase-{phase}" / "start.safetensors"

@@ -1,0 +1,42 @@
+"""A progress bar on stderr with rate and time left; quiet when nobody is watching."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Callable, Iterator
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+)
+
+Report = Callable[[int, str], None]
+
+
+@contextlib.contextmanager
+def progress_bar(title: str, total: int, done: int = 0) -> Iterator[Report]:
+    """Yield `report(done, note)`, which moves the bar.
+
+    Args:
+        title: What is running.
+        total: Steps in all.
+        done: Steps that are done already.
+    """
+    if not sys.stderr.isatty():
+        yield lambda done, note: None
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[note]}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(title, total=total, completed=done, note="")
+        yield lambda done, note: progress.update(task, completed=done, note=note)

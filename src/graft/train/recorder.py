@@ -1,0 +1,160 @@
+"""The recorder of the ledger: what happened to every tensor, seen from outside the loop."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from graft.core.files import sha256_text
+from graft.core.ledger import PhaseRecord, TensorRecord
+from graft.models.tensors import sha256_tensor
+from graft.train.modes import named_buffers, named_parameters
+
+
+@dataclass
+class PhaseCounts:
+    """What is counted while a phase runs; goes into checkpoints as JSON."""
+
+    executed_steps: int = 0
+    rows: int = 0
+    rows_sha256: str = ""
+    orders: dict[str, str] = field(default_factory=dict)
+    rates: dict[str, list[float]] = field(default_factory=dict)
+    first_gradients: dict[str, float | None] = field(default_factory=dict)
+    with_gradient: list[str] = field(default_factory=list)
+
+
+class PhaseRecorder:
+    """Records one phase: snapshots at its start, gradients and rates on the way, changes after.
+
+    Args:
+        index: The phase.
+        first_step: Its first step.
+        model: The model.
+        optimizer: The optimizer, whose tensors are compared by identity.
+        eval_modules: Modules that run in eval mode.
+        start: Values of the trainable tensors at the start of the phase; the current ones if
+            left out (they are given when a phase is taken up again in the middle).
+    """
+
+    def __init__(
+        self,
+        index: int,
+        first_step: int,
+        model: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        eval_modules: tuple[str, ...],
+        start: Mapping[str, Tensor] | None = None,
+    ) -> None:
+        self.index, self.first_step = index, first_step
+        self.model, self.optimizer, self.eval_modules = model, optimizer, eval_modules
+        self.counts = PhaseCounts()
+        self.distinct: set[int] = set()
+        self.parameters = named_parameters(model)
+        given = start or {}
+        self.start = {
+            name: given[name] if name in given else parameter.detach().clone()
+            for name, parameter in self.parameters.items()
+            if parameter.requires_grad
+        }
+        self.hashes = {
+            name: sha256_tensor(self.start.get(name, tensor))
+            for name, tensor in {**self.parameters, **named_buffers(model)}.items()
+        }
+
+    def saw_gradients(self) -> None:
+        """Note which trainable tensors have a gradient; to be called before every update."""
+        seen = set(self.counts.with_gradient)
+        for name in self.start:
+            gradient = self.parameters[name].grad
+            if self.counts.executed_steps == 0:
+                norm = None if gradient is None else float(gradient.norm())
+                self.counts.first_gradients[name] = norm
+            if name not in seen and gradient is not None and bool(gradient.any()):
+                self.counts.with_gradient.append(name)
+
+    def took_step(
+        self, positions: Sequence[int], ids: Sequence[str], rates: Mapping[str, float], epoch: int
+    ) -> None:
+        """Note one executed step: its rows in order and the rates that the optimizer used."""
+        counts = self.counts
+        counts.executed_steps += 1
+        counts.rows += len(ids)
+        counts.rows_sha256 = sha256_text(counts.rows_sha256 + "\n".join(ids))
+        key = str(epoch)
+        counts.orders[key] = sha256_text(counts.orders.get(key, "") + "\n".join(ids))
+        self.distinct.update(positions)
+        for name, rate in rates.items():
+            counts.rates.setdefault(name, []).append(rate)
+
+    def finish(self) -> PhaseRecord:
+        """Return the record of the phase as it stands now."""
+        held = {id(p) for group in self.optimizer.param_groups for p in group["params"]}
+        known = {id(parameter) for parameter in self.parameters.values()}
+        counts = self.counts
+        records = [
+            self._record(name, tensor, "parameter", id(tensor) in held)
+            for name, tensor in self.parameters.items()
+        ]
+        records += [
+            self._record(name, tensor, "buffer", False)
+            for name, tensor in named_buffers(self.model).items()
+        ]
+        return PhaseRecord(
+            index=self.index,
+            first_step=self.first_step,
+            executed_steps=counts.executed_steps,
+            rows=counts.rows,
+            distinct_rows=len(self.distinct),
+            rows_sha256=counts.rows_sha256,
+            epoch_orders=tuple(counts.orders.values()),
+            eval_modules=self.eval_modules,
+            applied_rates={name: tuple(rates) for name, rates in counts.rates.items()},
+            optimizer_extra=len(held - known),
+            tensors=tuple(records),
+        )
+
+    def _record(self, name: str, tensor: Tensor, kind: str, in_optimizer: bool) -> TensorRecord:
+        now = tensor.detach()
+        before = self.start.get(name)
+        trained = before is not None
+        change = _change(before, now) if before is not None else (0.0, 0.0)
+        after = sha256_tensor(now)
+        if not trained and after != self.hashes[name]:
+            change = (1.0, 1.0)  # a frozen tensor that moved: how far is not known, that it did is
+        return TensorRecord(
+            name=name,
+            kind=kind,
+            count=now.numel(),
+            requires_grad=bool(tensor.requires_grad),
+            in_optimizer=in_optimizer,
+            gradient=name in self.counts.with_gradient if trained else None,
+            first_gradient=self.counts.first_gradients.get(name),
+            relative_change=change[0],
+            changed_share=change[1],
+            nonzero_share=float((now != 0).double().mean()) if now.numel() else 0.0,
+            finite=bool(torch.isfinite(now).all()) if now.is_floating_point() else True,
+            sha256_before=self.hashes[name],
+            sha256_after=after,
+        )
+
+    def state(self) -> dict[str, Any]:
+        """Return the counts as plain data for a checkpoint."""
+        return {**vars(self.counts), "distinct": sorted(self.distinct)}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Take up the counts of a checkpoint."""
+        counts = dict(state)
+        self.distinct = set(counts.pop("distinct"))
+        self.counts = PhaseCounts(**counts)
+
+
+def _change(before: Tensor, now: Tensor) -> tuple[float, float]:
+    moved = float((now.double() - before.double()).norm())
+    size = float(before.double().norm())
+    share = float((now != before).double().mean())
+    return (moved / size if size > 0 else moved), share

@@ -1,0 +1,437 @@
+"""A whole run folder, written from the core types with generated numbers and hostile texts."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from graft.core.costs import RunCost
+from graft.core.experiment import ExperimentIndex, RunEntry
+from graft.core.files import sha256_text, write_json, write_text
+from graft.core.findings import Finding, Findings, Status
+from graft.core.layout import ExperimentPaths
+from graft.core.ledger import Ledger, PhaseRecord, StateChange, TensorRecord
+from graft.core.origins import LoadReport, Origin, TensorOrigin
+from graft.core.plan import PlannedGroup, PlannedPhase, PlannedTensor, ResolvedPlan
+from graft.core.roles import Role, Split
+from graft.core.scores import Score, ScoreBook, Scores
+from graft.core.seeds import generator
+from graft.core.tables import DataReport, LeakageReport, LeakedRow, SplitReport, TextLengths
+from graft.core.verdicts import (
+    Comparison,
+    GateResult,
+    PairedDifference,
+    PublishedFigure,
+    Verdict,
+)
+from graft.metrics.pairs import PAIR_MEASURES
+
+SCRIPT = "<script>alert(1)</script>"
+ROWS, LEAKED, STEPS, WARMUP = 240, 36, 300, 30
+CATEGORIES = ("interests", "lifestyle", "dealbreakers_and_interests", "values", SCRIPT)
+PAIR_TYPES = ("llm_judged_incompatible", "incompatible", "dealbreaker", "subtle_mismatch")
+RUNS = (
+    RunEntry("majority", Role.baseline, "Majority class", False),
+    RunEntry("tfidf", Role.baseline, "TF-IDF cosine", False),
+    RunEntry("base", Role.baseline, "Untouched base", False),
+    RunEntry("standard", Role.arm, "Standard fine-tuning", True),
+    RunEntry("lora", Role.arm, "LoRA, rank 8", True),
+)
+# Mean scores of negatives and positives, and their spread, per run.
+SHAPES = {
+    "majority": (1.0, 1.0, 0.0),
+    "tfidf": (0.32, 0.3, 0.18),
+    "base": (0.55, 0.47, 0.19),
+    "standard": (0.03, 0.96, 0.12),
+    "lora": (0.16, 0.83, 0.2),
+}
+
+
+def _rows() -> pd.DataFrame:
+    chance = generator(7, "rows")
+    likes = ("museums", "lazy Sundays", "theatre & opera", "career ambition", "hiking", "cooking")
+    first = [
+        f"boy: I love {chance.choice(likes)} and {chance.choice(likes)} (row {i})"
+        for i in range(ROWS)
+    ]
+    second = [
+        f"girl: I can't stand {chance.choice(likes)}, but I enjoy {chance.choice(likes)}"
+        for _ in range(ROWS)
+    ]
+    first[3], second[5] = f"boy: {SCRIPT}", "girl: </script><b>bold</b> $x$ %{y}"
+    label = (np.arange(ROWS) % 5 < 3).astype(float)
+    kinds = [str(chance.choice(PAIR_TYPES)) if not answer else "compatible" for answer in label]
+    return pd.DataFrame(
+        {
+            "row": [f"eval-{i}" for i in range(ROWS)],
+            "sentence1": first,
+            "sentence2": second,
+            "label": label,
+            "leaked": np.arange(ROWS) % 7 == 2,
+            "category": [CATEGORIES[i] for i in chance.integers(len(CATEGORIES), size=ROWS)],
+            "pair_type": kinds,
+        }
+    )
+
+
+def _predictions(rows: pd.DataFrame, run: str) -> pd.DataFrame:
+    low, high, spread = SHAPES[run]
+    noise = generator(7, "scores", run).normal(0, spread, len(rows))
+    score = np.where(rows["label"] == 1, high, low) + noise
+    threshold = (low + high) / 2 if run not in ("base", "majority") else 0.2
+    return rows.assign(score=np.clip(score, -1, 1), threshold=threshold)
+
+
+def _scores(run: str, role: Role, rows: pd.DataFrame, subset: str, split: Split) -> Scores:
+    columns = {name: rows[name].to_numpy() for name in ("score", "label", "threshold")}
+    items = []
+    for kind in PAIR_MEASURES:
+        value = kind.compute(columns)
+        half = None if value is None else 0.3 * abs(value) / np.sqrt(len(rows) / 10)
+        low, high = (None, None) if half is None else (float(value - half), float(value + half))
+        items.append(
+            Score(
+                kind.metric.name,
+                value,
+                low,
+                high,
+                len(rows),
+                "" if value is not None else "one label only",
+            )
+        )
+    if subset == "all" and SHAPES[run][2]:
+        items += [
+            Score("cluster_purity", 0.61, None, None, len(rows) * 2, "UMAP is not resampled"),
+            Score("cluster_count", 9.0, None, None, len(rows) * 2),
+            Score("noise_share", 0.08, None, None, len(rows) * 2),
+        ]
+    return Scores(run, role, split, subset, tuple(items))
+
+
+def _book(entry: RunEntry, rows: pd.DataFrame) -> ScoreBook:
+    parts = [("all", rows), ("clean", rows[~rows["leaked"]])]
+    parts += [(f"{c}={v}", g) for c in ("category", "pair_type") for v, g in rows.groupby(c)]
+    books = [_scores(entry.name, entry.role, part, name, Split.test) for name, part in parts]
+    validation = _scores(entry.name, entry.role, rows.head(60), "all", Split.validation)
+    return ScoreBook((validation, *books))
+
+
+def _tensors(method: str) -> tuple[PlannedTensor, ...]:
+    tensors = [
+        PlannedTensor("embeddings.word.weight", (30522, 384), 11_720_448, "embeddings", None)
+    ]
+    for layer in range(6):
+        frozen = method == "lora"
+        joins = None if frozen else (0 if layer > 2 else 1)
+        group = "frozen" if frozen else ("upper" if layer > 2 else "lower")
+        for part in ("query", "value"):
+            name = f"encoder.layer.{layer}.attention.{part}"
+            tensors.append(PlannedTensor(f"{name}.weight", (384, 384), 147_456, group, joins))
+            if frozen:
+                tensors.append(PlannedTensor(f"{name}.lora_A", (8, 384), 3072, "adapter", 0))
+                tensors.append(PlannedTensor(f"{name}.lora_B", (384, 8), 3072, "adapter", 0))
+    return tuple(tensors)
+
+
+def _plan(method: str) -> ResolvedPlan:
+    tensors = _tensors(method)
+    steps = np.arange(STEPS)
+    peak = 2e-4 if method == "lora" else 2e-5
+    shape = np.minimum((steps + 1) / WARMUP, 0.5 * (1 + np.cos(np.pi * steps / STEPS)))
+    rates = {"adapter": tuple(float(r) for r in peak * shape)}
+    groups = (PlannedGroup("adapter", peak, 0.01, -1),)
+    if method == "full":
+        late = np.where(steps < STEPS // 2, 0, 0.3 * peak * shape)
+        rates = {"upper": rates["adapter"], "lower": tuple(float(r) for r in late)}
+        groups = (PlannedGroup("upper", peak, 0.01, -1), PlannedGroup("lower", 0.3 * peak, 0.01, 2))
+
+    def count(phase: int) -> int:
+        return sum(t.count for t in tensors if t.joins is not None and t.joins <= phase)
+
+    half = STEPS // 2
+    names = (tuple(rates)[:1], tuple(rates))
+    phases = tuple(
+        PlannedPhase(i, 2 * i, 2 * i + 1, i * half, half, count(i), names[i]) for i in range(2)
+    )
+    return ResolvedPlan(
+        method, tensors, groups, phases, (), 22_786_944, count(1), STEPS // 4, STEPS, WARMUP,
+        "warm-up, then cosine", rates,
+    )  # fmt: skip
+
+
+def _ledger(plan: ResolvedPlan) -> Ledger:
+    phases = []
+    for phase in plan.phases:
+        trained = plan.trainable_in(phase.index)
+        records = [
+            TensorRecord(
+                t.name, "parameter", t.count, t.name in trained, t.name in trained,
+                t.name in trained or None, 0.4 if t.name in trained else None,
+                0.012 if t.name in trained else 0.0, 0.98 if t.name in trained else 0.0, 1.0, True,
+                sha256_text(t.name), sha256_text(t.name + ("x" if t.name in trained else "")),
+            )
+            for t in plan.tensors
+        ]  # fmt: skip
+        records.append(
+            TensorRecord("embeddings.position_ids", "buffer", 512, False, False, None, None, 0.0,
+                         0.0, 0.99, True, sha256_text("b"), sha256_text("b"))
+        )  # fmt: skip
+        stretch = slice(phase.first_step, phase.first_step + phase.steps)
+        applied = {group: plan.rates[group][stretch] for group in phase.groups}
+        phases.append(
+            PhaseRecord(phase.index, phase.first_step, phase.steps, 2400, 1200, sha256_text("rows"),
+                        (sha256_text("1"), sha256_text("2")), ("embeddings",), applied, 0,
+                        tuple(records))
+        )  # fmt: skip
+    changes = (StateChange(150, 2, "[TWO-PHASE] thawed group lower; rates × 0.3"),)
+    return Ledger(
+        tuple(phases), changes if plan.method == "full" else (), 412_345, 0, "bf16", "float32",
+        best_step=225, best_metric=0.871,
+    )  # fmt: skip
+
+
+def _write_training(paths: ExperimentPaths, entry: RunEntry) -> None:
+    run = paths.run(entry.name)
+    plan = _plan("lora" if entry.name == "lora" else "full")
+    write_json(run.plan, plan)
+    write_json(run.ledger, _ledger(plan))
+    origins = tuple(
+        TensorOrigin(
+            t.name,
+            Origin.new if "lora" in t.name else Origin.file,
+            "model.safetensors",
+            t.shape,
+            None if "lora" in t.name else True,
+        )
+        for t in plan.tensors
+    )
+    files = {"model.safetensors": sha256_text("weights")}
+    write_json(
+        run.load,
+        LoadReport("demo/all-MiniLM-L6-v2", "embedded", files, origins, (), (), (), (), 22_713_216),
+    )
+    chance = generator(7, "history", entry.name)
+    lines = []
+    for step in range(1, STEPS + 1):
+        value = 0.25 * np.exp(-step / 60) + 0.03 + 0.02 * chance.random()
+        lines.append(
+            {
+                "kind": "step",
+                "step": step,
+                "epoch": 4 * step / STEPS,
+                "loss": float(value),
+                "grad_norm": 1.0,
+                "rates": {},
+                "rows": 16,
+                "seconds": 0.1,
+            }
+        )
+        if step % 25 == 0:
+            spearman = 0.87 - 1.0 * np.exp(-step / 50) - (0.02 if step > 225 else 0)
+            lines.append(
+                {
+                    "kind": "evaluation",
+                    "step": step,
+                    "epoch": 4 * step / STEPS,
+                    "metrics": {"validation_spearman": float(spearman)},
+                    "best": step <= 225,
+                }
+            )
+    write_text(run.history, "".join(json.dumps(line) + "\n" for line in lines))
+
+
+def _pair(
+    books: dict[str, ScoreBook], run: str, reference: str, subset: str, metric: str
+) -> PairedDifference:
+    new, old = (books[name].on(Split.test, subset)[metric] for name in (run, reference))
+    gap = new.value - old.value
+    half = 0.11 * abs(gap) + 0.04
+    verdict = Verdict.not_shown if abs(gap) < half else Verdict.better if gap > 0 else Verdict.worse
+    p = 0.31 if verdict == Verdict.not_shown else 0.0001
+    return PairedDifference(
+        metric,
+        run,
+        reference,
+        subset,
+        new.n,
+        new.value,
+        old.value,
+        gap,
+        gap - half,
+        gap + half,
+        p,
+        p,
+        p,
+        p,
+        1.4 * half,
+        verdict,
+        "One sentence.",
+    )
+
+
+def _comparison(books: dict[str, ScoreBook]) -> Comparison:
+    arms = ("standard", "lora")
+    headline = tuple(_pair(books, arm, "base", "all", "spearman") for arm in arms)
+    pairs = tuple(
+        _pair(books, arm, reference, subset, metric)
+        for metric in ("spearman", "roc_auc", "f1")
+        for arm, reference in (
+            ("standard", "base"),
+            ("lora", "base"),
+            ("lora", "standard"),
+            ("lora", "tfidf"),
+        )
+        for subset in ("all", "clean")
+    )
+    value = books["standard"].on(Split.test)["spearman"].value
+    gates = (
+        GateResult("standard", "spearman", 0.55, None, value, True),
+        GateResult("lora", "false_positives", None, 3.0, 7.0, False),
+    )
+    published = (PublishedFigure("standard", "spearman", 0.853, value, value >= 0.853),)
+    return Comparison(
+        "spearman", 0.05, headline, pairs, gates, published, "Example publication 2024"
+    )
+
+
+def _data(rows: pd.DataFrame) -> DataReport:
+    leaked = rows[rows["leaked"]]
+    items = tuple(
+        LeakedRow(
+            "test",
+            r.row,
+            ("exact", "shared_texts_all"),
+            (f"train-{i}",),
+            (r.sentence1, r.sentence2),
+        )
+        for i, r in enumerate(leaked.itertuples())
+    )
+    leakage = LeakageReport(
+        "test",
+        ROWS,
+        30,
+        4,
+        2,
+        120,
+        len(items),
+        None,
+        None,
+        items,
+        ROWS - len(items),
+        ("exact", "normalised", "near"),
+    )
+    clean = LeakageReport("validation", 60, 0, 0, 0, 3, 0, None, None, (), 60, ("exact",))
+    lengths = (TextLengths("sentence1", 0, 17.2, 31.0, 55, 256, 0), TextLengths("sentence2", 0))
+    splits = tuple(
+        SplitReport(
+            name,
+            n,
+            (f"{name}.jsonl",),
+            3,
+            1,
+            (17,),
+            {"0": 2 * n // 5, "1": n - 2 * n // 5},
+            {},
+            lengths,
+            sha256_text(name),
+        )
+        for name, n in (("train", 1200), ("validation", 60), ("test", ROWS))
+    )
+    return DataReport(
+        splits,
+        (clean, leakage),
+        "Given by the files; validation is 5 % of train.",
+        {"text": "sentence1"},
+        ("subcategory",),
+        (f"A note with {SCRIPT}",),
+    )
+
+
+def _findings() -> Findings:
+    ask = "Did every trainable tensor move, and nothing else?"
+    return Findings(
+        (
+            Finding("K3", "weight_change", ask, Status.passed, "24 of 24 tensors moved.", {"moved": 24}, "standard"),
+            Finding("K3", "weight_change", ask, Status.passed, "24 of 24 tensors moved.", {"moved": 24}, "lora"),
+            Finding("K8", "round_trip", "Does the saved model score as the trained one did?", Status.failed, f"Merged LoRA scores −0.219, not 0.827 {SCRIPT}.", {"tensor": "</script>", "gap": 1.046}, "lora", "Merge with the scale alpha / r."),
+            Finding("K6", "leakage", "Does the training split give test rows away?", Status.failed, "36 of 240 rows.", {"rows": ["eval-2"]}, "data", "Use the repaired split.").accept(f"published split, kept {SCRIPT}"),
+            Finding("K11", "export", "Does the export score the same?", Status.not_run, "No export was asked for.", {}, "standard"),
+            Finding("K15", "rank_equality", "Do all ranks hold the same weights?", Status.not_applicable, "One process.", {}, "standard"),
+            Finding("K13", "degenerate", "Is it better than guessing?", Status.warned, "Class entropy 0.41.", {}, "lora"),
+            Finding("K12", "invariances", "Does padding change the score?", Status.error, "Out of memory.", {}, "lora"),
+        )
+    )  # fmt: skip
+
+
+def _write_run(paths: ExperimentPaths, entry: RunEntry, rows: pd.DataFrame) -> ScoreBook:
+    run = paths.run(entry.name)
+    run.predictions(Split.test).parent.mkdir(parents=True)
+    predictions = _predictions(rows, entry.name)
+    predictions.to_parquet(run.predictions(Split.test))
+    book = _book(entry, predictions)
+    write_json(run.scores, book)
+    if entry.trained:
+        _write_training(paths, entry)
+        adapter = 284_000 if entry.name == "lora" else None
+        write_json(
+            run.cost, RunCost(192.4, 6.1, 1_420_000_000, None, 90_900_000, adapter, "CPU, 2 cores")
+        )
+    if entry.name in ("base", "standard", "lora"):
+        part = 0.0 if entry.name == "base" else 3.0
+        chance = generator(7, "map", entry.name)
+        angle = rows["category"].map({c: i for i, c in enumerate(CATEGORIES)}).to_numpy()
+        pd.DataFrame(
+            {
+                "text": rows["sentence1"], "category": rows["category"], "row": rows["row"],
+                "x": part * np.cos(angle) + chance.normal(size=ROWS),
+                "y": part * np.sin(angle) + chance.normal(size=ROWS),
+                "cluster": angle - (np.arange(ROWS) % 11 == 0) * (angle + 1),
+            }
+        ).to_parquet(run.embeddings(Split.test))  # fmt: skip
+    return book
+
+
+def build(root: Path) -> Path:
+    """Write the whole experiment below `root`."""
+    paths, rows = ExperimentPaths(root), _rows()
+    write_json(
+        paths.index,
+        ExperimentIndex(
+            "dating pairs", "pairs", "demo/all-MiniLM-L6-v2", "base", "spearman", 42, RUNS,
+            ("category", "pair_type"), sha256_text("recipe"),
+            {"torch": "2.13.0", "transformers": "5.1.0", "graft": "0.1.0"}, "CPU, 2 cores, 8 GB",
+        ),
+    )  # fmt: skip
+    books = {entry.name: _write_run(paths, entry, rows) for entry in RUNS}
+    write_json(paths.comparison, _comparison(books))
+    write_json(paths.data_report, _data(rows))
+    write_json(paths.findings, _findings())
+    write_text(
+        paths.recipe,
+        f"name: dating pairs\nnote: '{SCRIPT} </script>'\nbase: demo/all-MiniLM-L6-v2\n",
+    )
+    return root
+
+
+@pytest.fixture(scope="session")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run folder that tests read and do not change."""
+    return build(tmp_path_factory.mktemp("written") / "dating pairs")
+
+
+@pytest.fixture
+def folder(written: Path, tmp_path: Path) -> Path:
+    """A copy of the run folder that a test may change."""
+    return Path(shutil.copytree(written, tmp_path / "experiment"))
+
+
+@pytest.fixture(scope="session")
+def build_folder() -> Callable[[Path], Path]:
+    """The builder itself."""
+    return build
