@@ -33,7 +33,7 @@ from graft.core.verdicts import (
 from graft.metrics.pairs import PAIR_MEASURES
 
 SCRIPT = "<script>alert(1)</script>"
-ROWS, LEAKED, STEPS, WARMUP = 240, 36, 300, 30
+ROWS, STEPS, WARMUP = 240, 300, 30
 CATEGORIES = ("interests", "lifestyle", "dealbreakers_and_interests", "values", SCRIPT)
 PAIR_TYPES = ("llm_judged_incompatible", "incompatible", "dealbreaker", "subtle_mismatch")
 RUNS = (
@@ -94,7 +94,11 @@ def _scores(run: str, role: Role, rows: pd.DataFrame, subset: str, split: Split)
     for kind in PAIR_MEASURES:
         value = kind.compute(columns)
         half = None if value is None else 0.3 * abs(value) / np.sqrt(len(rows) / 10)
-        low, high = (None, None) if half is None else (float(value - half), float(value + half))
+        low, high = (
+            (None, None)
+            if half is None
+            else (float(value - half), min(float(value + half), kind.metric.high or 1e9))
+        )
         items.append(
             Score(
                 kind.metric.name,
@@ -233,7 +237,8 @@ def _write_training(paths: ExperimentPaths, entry: RunEntry) -> None:
             }
         )
         if step % 25 == 0:
-            spearman = 0.87 - 1.0 * np.exp(-step / 50) - (0.02 if step > 225 else 0)
+            top = 0.87 if entry.name == "standard" else 0.83
+            spearman = top - 1.0 * np.exp(-step / 50) - (0.02 if step > 225 else 0)
             lines.append(
                 {
                     "kind": "evaluation",
@@ -290,9 +295,10 @@ def _comparison(books: dict[str, ScoreBook]) -> Comparison:
         for subset in ("all", "clean")
     )
     value = books["standard"].on(Split.test)["spearman"].value
+    wrong = books["lora"].on(Split.test)["false_positives"].value
     gates = (
         GateResult("standard", "spearman", 0.55, None, value, True),
-        GateResult("lora", "false_positives", None, 3.0, 7.0, False),
+        GateResult("lora", "false_positives", None, 3.0, wrong, False),
     )
     published = (PublishedFigure("standard", "spearman", 0.853, value, value >= 0.853),)
     return Comparison(
@@ -357,16 +363,82 @@ def _findings() -> Findings:
     ask = "Did every trainable tensor move, and nothing else?"
     return Findings(
         (
-            Finding("K3", "weight_change", ask, Status.passed, "24 of 24 tensors moved.", {"moved": 24}, "standard"),
-            Finding("K3", "weight_change", ask, Status.passed, "24 of 24 tensors moved.", {"moved": 24}, "lora"),
-            Finding("K8", "round_trip", "Does the saved model score as the trained one did?", Status.failed, f"Merged LoRA scores −0.219, not 0.827 {SCRIPT}.", {"tensor": "</script>", "gap": 1.046}, "lora", "Merge with the scale alpha / r."),
-            Finding("K6", "leakage", "Does the training split give test rows away?", Status.failed, "36 of 240 rows.", {"rows": ["eval-2"]}, "data", "Use the repaired split.").accept(f"published split, kept {SCRIPT}"),
-            Finding("K11", "export", "Does the export score the same?", Status.not_run, "No export was asked for.", {}, "standard"),
-            Finding("K15", "rank_equality", "Do all ranks hold the same weights?", Status.not_applicable, "One process.", {}, "standard"),
-            Finding("K13", "degenerate", "Is it better than guessing?", Status.warned, "Class entropy 0.41.", {}, "lora"),
-            Finding("K12", "invariances", "Does padding change the score?", Status.error, "Out of memory.", {}, "lora"),
+            Finding(
+                "K3",
+                "weight_change",
+                ask,
+                Status.passed,
+                "24 of 24 tensors moved.",
+                {"moved": 24},
+                "standard",
+            ),
+            Finding(
+                "K3",
+                "weight_change",
+                ask,
+                Status.passed,
+                "24 of 24 tensors moved.",
+                {"moved": 24},
+                "lora",
+            ),
+            Finding(
+                "K8",
+                "round_trip",
+                "Does the saved model score as the trained one did?",
+                Status.failed,
+                f"Merged LoRA scores −0.219, not 0.827 {SCRIPT}.",
+                {"tensor": "</script>", "gap": 1.046},
+                "lora",
+                "Merge with the scale alpha / r.",
+            ),
+            Finding(
+                "K6",
+                "leakage",
+                "Does the training split give test rows away?",
+                Status.failed,
+                "34 of 240 rows.",
+                {"rows": ["eval-2"]},
+                "data",
+                "Use the repaired split.",
+            ).accept(f"published split, kept {SCRIPT}"),
+            Finding(
+                "K11",
+                "export",
+                "Does the export score the same?",
+                Status.not_run,
+                "No export was asked for.",
+                {},
+                "lora",
+            ),
+            Finding(
+                "K15",
+                "rank_equality",
+                "Do all ranks hold the same weights?",
+                Status.not_applicable,
+                "One process.",
+                {},
+                "standard",
+            ),
+            Finding(
+                "K13",
+                "degenerate",
+                "Is it better than guessing?",
+                Status.warned,
+                "Class entropy 0.41.",
+                {},
+                "lora",
+            ),
+            Finding(
+                "K12",
+                "invariances",
+                "Does padding change the score?",
+                Status.error,
+                "Out of memory.",
+                {},
+                "lora",
+            ),
         )
-    )  # fmt: skip
+    )
 
 
 def _write_run(paths: ExperimentPaths, entry: RunEntry, rows: pd.DataFrame) -> ScoreBook:

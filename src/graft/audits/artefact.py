@@ -210,7 +210,16 @@ CHECKS = (
         adapter_equivalence,
     ),
     Check(
-        "K9", "differs_from_base", "Is the artefact another model than the base?", differs_from_base
+        "K8",
+        "kept_checkpoint",
+        "Is the saved artefact the checkpoint that validation chose?",
+        kept_checkpoint,
+    ),
+    Check(
+        "K9",
+        "differs_from_base",
+        "Is the artefact another model than the base?",
+        differs_from_base,
     ),
     Check(
         "K9",

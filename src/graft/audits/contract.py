@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 
 from graft.audits.evidence import DataEvidence, EvidenceMissingError, RunEvidence
@@ -103,10 +103,9 @@ def _findings(check: Check[E], evidence: E) -> tuple[Finding, ...]:
     try:
         answers = check.run(evidence)
         answers = answers if isinstance(answers, tuple) else (answers,)
-        for answer in answers:
-            to_plain(answer.evidence, "evidence")
+        answers = tuple(replace(a, evidence=to_plain(a.evidence, "evidence")) for a in answers)
     except NotApplicableError as reason:
-        answers = (Answer(Status.not_applicable, str(reason)),)
+        answers = (Answer(Status.not_applicable, sentence([str(reason)])),)
     except EvidenceMissingError as reason:
         fix = "Run the stage that writes it, then audit again."
         answers = (Answer(Status.not_run, f"Not run: {reason}.", fix=fix),)

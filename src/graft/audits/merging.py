@@ -59,9 +59,7 @@ def merge_algebra(evidence: RunEvidence) -> Answer:
     base, merged = read_tensors(folder), read_tensors(_existing(evidence.paths.model))
     in_base = match_names([f"{module}.weight" for module in adapter], list(base))
     in_merged = match_names(list(base), list(merged))
-    found = [
-        _measure(module, pair, base, merged, in_base, in_merged) for module, pair in adapter.items()
-    ]
+    found = [_measure(n, pair, base, merged, in_base, in_merged) for n, pair in adapter.items()]
     others = set(base) - set(in_base.values())
     compared = sorted(others & set(in_merged))
     changed = [name for name in compared if not _same(base[name], merged[in_merged[name]])]
@@ -72,12 +70,15 @@ def merge_algebra(evidence: RunEvidence) -> Answer:
         f"{len(names)} of {len(found)} matrices {verdict} ({named(names)})"
         for verdict, names in _by_verdict(wrong).items()
     ]
-    if changed:
-        problems.append(f"{len(changed)} tensors without adapter changed ({named(changed)})")
-    if lost:
-        problems.append(f"{len(lost)} tensors of the base are not in it ({named(lost)})")
-    if leftover:
-        problems.append(f"it still holds adapter tensors ({named(leftover)})")
+    problems += [
+        f"{len(names)} {words} ({named(names)})"
+        for names, words in (
+            (changed, "tensors without adapter changed"),
+            (lost, "tensors of the base are not in it"),
+            (leftover, "adapter tensors are still in it"),
+        )
+        if names
+    ]
     residuals = [matrix.residual for matrix in found if matrix.residual is not None]
     shown: dict[str, Any] = {
         "adapted": len(found),

@@ -29,10 +29,10 @@ class LocatedYaml:
 
 
 def parse(text: str, source: str) -> LocatedYaml:
-    """Return the mapping in `text` with the line of each key; syntax errors become problems.
+    r"""Return the mapping in `text` with the line of each key; syntax errors become problems.
 
     Example:
-        >>> parse("a:\\n  b: 1\\n", "x.yaml").line(("a", "b"))
+        >>> parse("a:\n  b: 1\n", "x.yaml").line(("a", "b"))
         2
     """
     located = LocatedYaml({})

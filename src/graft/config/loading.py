@@ -172,9 +172,7 @@ def _origins(
     return found
 
 
-def _origin(
-    path: KeyPath, origins: dict[KeyPath, str], inherited: dict[KeyPath, KeyPath]
-) -> str:
+def _origin(path: KeyPath, origins: dict[KeyPath, str], inherited: dict[KeyPath, KeyPath]) -> str:
     if path in origins:
         return origins[path]
     for length in range(len(path), 0, -1):

@@ -8,10 +8,11 @@ from pydantic import Field, model_validator
 
 from graft.config.sections import ArmSection, BaseSection, Section
 
-SCHEMA_VERSION = 1
 TaskName = Literal["pairs"]
 BaselineName = Literal["majority", "tfidf", "base", "frozen_probe"]
-LeakKind = Literal["exact", "normalised", "near", "shared_text", "shared_texts_all", "group", "time"]
+LeakKind = Literal[
+    "exact", "normalised", "near", "shared_text", "shared_texts_all", "group", "time"
+]
 
 
 class SplitSection(Section):
@@ -105,7 +106,7 @@ class TrackingSection(Section):
 class Recipe(Section):
     """A whole experiment as data; immutable once loaded."""
 
-    version: Literal[1] = SCHEMA_VERSION
+    version: Literal[1] = Field(1, description="Version of the recipe's keys.")
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="Also the run folder.")
     task: TaskName = "pairs"
     seed: int = Field(42, ge=0)

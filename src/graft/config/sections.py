@@ -141,4 +141,9 @@ class ArmSection(Section):
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise ValueError(f"freeze names the group {twice[0]!r} twice")
+        if self.control == "random_init" and self.method == "lora":
+            raise ValueError(
+                "control random_init with method lora: an adapter is merged into the pretrained "
+                "base, so it cannot have been trained on a random one"
+            )
         return self

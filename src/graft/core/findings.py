@@ -8,7 +8,10 @@ from typing import Any
 
 
 class Status(StrEnum):
-    """Outcome of a check; only `failed` and `error` make a run fail."""
+    """Outcome of a check; `failed`, `error` and `not_run` make a run fail.
+
+    A check that could not look has shown nothing: that is no pass.
+    """
 
     passed = "passed"
     failed = "failed"
@@ -52,7 +55,8 @@ class Finding:
     @property
     def blocks(self) -> bool:
         """True if the run must end with exit code 2."""
-        return self.status in (Status.failed, Status.error) and not self.accepted
+        blocking = (Status.failed, Status.error, Status.not_run)
+        return self.status in blocking and not self.accepted
 
     def accept(self, reason: str) -> Finding:
         """Return the finding marked as accepted; its status stays what it was."""

@@ -4,8 +4,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from graft.core.roles import Split
+
+
+class _Rooted(Protocol):
+    @property
+    def root(self) -> Path: ...
+
+
+class _Inside:
+    """A path below the owner's root, as an attribute."""
+
+    def __init__(self, *parts: str) -> None:
+        self.parts = parts
+
+    def __get__(self, owner: _Rooted, kind: type | None = None) -> Path:
+        return owner.root.joinpath(*self.parts)
 
 
 @dataclass(frozen=True)
@@ -24,17 +40,17 @@ class RunPaths:
         """Name of the arm or baseline."""
         return self.root.name
 
-    load = property(lambda self: self.root / "load.json")
-    plan = property(lambda self: self.root / "plan.json")
-    history = property(lambda self: self.root / "history.jsonl")
-    ledger = property(lambda self: self.root / "ledger.json")
-    checkpoints = property(lambda self: self.root / "checkpoints")
-    model = property(lambda self: self.root / "model")
-    adapter = property(lambda self: self.root / "adapter")
-    scores = property(lambda self: self.root / "scores.json")
-    audits = property(lambda self: self.root / "audits.json")
-    cost = property(lambda self: self.root / "cost.json")
-    card = property(lambda self: self.root / "README.md")
+    load = _Inside("load.json")
+    plan = _Inside("plan.json")
+    history = _Inside("history.jsonl")
+    ledger = _Inside("ledger.json")
+    checkpoints = _Inside("checkpoints")
+    model = _Inside("model")
+    adapter = _Inside("adapter")
+    scores = _Inside("scores.json")
+    audits = _Inside("audits.json")
+    cost = _Inside("cost.json")
+    card = _Inside("README.md")
 
     def predictions(self, split: Split) -> Path:
         """Per-row predictions of the artefact, loaded from disk in a fresh process."""
@@ -49,7 +65,7 @@ class RunPaths:
         return self.root / "predictions" / f"{split}.adapter.parquet"
 
     def embeddings(self, split: Split) -> Path:
-        """Text embeddings of the artefact for the charts: columns text, category, x, y, …"""
+        """Text embeddings of the artefact for the charts: columns text, category, x, y, cluster."""
         return self.root / "predictions" / f"{split}.map.parquet"
 
 
@@ -64,15 +80,15 @@ class ExperimentPaths:
 
     root: Path
 
-    recipe = property(lambda self: self.root / "recipe.yaml")
-    origins = property(lambda self: self.root / "recipe_origins.json")
-    index = property(lambda self: self.root / "experiment.json")
-    data_report = property(lambda self: self.root / "data" / "report.json")
-    splits = property(lambda self: self.root / "data" / "splits.parquet")
-    fingerprints = property(lambda self: self.root / "data" / "fingerprints.json")
-    comparison = property(lambda self: self.root / "comparison.json")
-    findings = property(lambda self: self.root / "findings.json")
-    report = property(lambda self: self.root / "report.html")
+    recipe = _Inside("recipe.yaml")
+    origins = _Inside("recipe_origins.json")
+    index = _Inside("experiment.json")
+    data_report = _Inside("data", "report.json")
+    splits = _Inside("data", "splits.parquet")
+    fingerprints = _Inside("data", "fingerprints.json")
+    comparison = _Inside("comparison.json")
+    findings = _Inside("findings.json")
+    report = _Inside("report.html")
 
     def run(self, name: str) -> RunPaths:
         """Return the paths of the arm or baseline `name`."""

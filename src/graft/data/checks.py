@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from graft.data.badrows import BadRow, shown
+from graft.data.normal_form import is_blank
 
 NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*")
 ISO_FIX = "write a number or an ISO 8601 date such as 2024-05-31T12:00:00"
@@ -28,7 +29,7 @@ def check_rows(frame: pd.DataFrame, rows: np.ndarray) -> tuple[pd.DataFrame, lis
 
     Returns:
         The frame without the bad rows (its index tells which are left; labels are float, groups
-        and slices str, times float seconds or UTC timestamps), and the bad rows.
+        and slices str, times float or UTC timestamps without a zone), and the bad rows.
 
     Example:
         >>> frame = pd.DataFrame({"sentence1": ["a", " "], "label": ["1", "yes"]})
@@ -63,7 +64,7 @@ def _texts(column: pd.Series[Any], rows: np.ndarray) -> list[BadRow]:
     bad = []
     for row, value in zip(rows, column, strict=True):
         if isinstance(value, str):
-            if not value.strip():
+            if is_blank(value):
                 what = f"{column.name} is empty: {shown(value)}"
                 bad.append(BadRow(int(row), what, "fill it or drop the row"))
         elif _missing(value):
@@ -96,13 +97,14 @@ def _labels(column: pd.Series[Any], rows: np.ndarray) -> tuple[np.ndarray, list[
 
 def _times(column: pd.Series[Any], rows: np.ndarray) -> tuple[pd.Series[Any], list[BadRow]]:
     numbers = np.array([_number(value) for value in column], dtype=np.float64)
-    parsed = pd.Series(numbers, index=column.index)
+    parsed: pd.Series[Any] = pd.Series(numbers, index=column.index)
     if np.isnan(numbers).mean() > 0.5:
         words = [None if _missing(value) else str(value) for value in column]
         stamps = pd.to_datetime(
             pd.Series(words, index=column.index), errors="coerce", utc=True, format="ISO8601"
         )
-        parsed = stamps.astype("datetime64[us, UTC]")
+        # UTC without a zone: sorts and saves as plain numbers.
+        parsed = stamps.dt.tz_convert(None).astype("datetime64[us]")
     bad = [
         BadRow(int(row), f"time is {shown(value)}, which cannot be read", ISO_FIX)
         for row, value, wrong in zip(rows, column, parsed.isna(), strict=True)

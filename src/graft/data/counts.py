@@ -12,7 +12,7 @@ import pandas as pd
 from graft.core.roles import Split
 from graft.core.tables import DataReport, SplitReport, TextLengths
 from graft.data.dataset import TEXTS, fingerprint
-from graft.data.normal_form import input_keys
+from graft.data.normal_form import input_keys, is_blank
 
 BINS = 10
 
@@ -119,4 +119,4 @@ def _counts(column: pd.Series[str]) -> dict[str, int]:
 
 
 def _invisible(column: pd.Series[str]) -> int:
-    return sum(not text.strip() for text in column)
+    return sum(is_blank(text) for text in column)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -91,7 +92,7 @@ def _by_text(
     return list(zip(*columns, strict=True))
 
 
-def _younger(train: pd.Series, other: pd.Series) -> list[Positions]:  # type: ignore[type-arg]
+def _younger(train: pd.Series[Any], other: pd.Series[Any]) -> list[Positions]:
     """Return for each evaluation row the training rows that are younger, youngest first."""
     times = train.to_numpy()
     order = np.argsort(times, kind="stable")

@@ -79,7 +79,7 @@ def leaked_ids(report: LeakageReport) -> frozenset[str]:
 
 
 def repaired_split(dataset: Dataset, section: LeakageSection) -> tuple[Dataset, int]:
-    """Return the data set without the training rows that give evaluation rows away, and their count.
+    """Return the data set without the training rows that give others away, and their count.
 
     Validation and test stay as they are, so figures before and after are on the same rows.
 

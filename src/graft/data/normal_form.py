@@ -25,6 +25,16 @@ def normalise(text: str) -> str:
     return kept or "".join(plain.split())
 
 
+def is_blank(text: str) -> bool:
+    """Return True if the text has no visible character.
+
+    Example:
+        >>> is_blank(" \u200b"), is_blank(".")
+        (True, False)
+    """
+    return all(unicodedata.category(char)[0] in "ZC" for char in text)
+
+
 def input_keys(frame: pd.DataFrame, texts: tuple[str, ...], *, normal: bool) -> list[PairKey]:
     """Return one key per row that is equal for equal inputs, whatever the order of the texts.
 

@@ -79,9 +79,6 @@ def read_table(
     else:
         title = name or source.name
         records = _from_path(source, title)
-    names = [str(column) for column in records.frame.columns]
-    if any("\ud800" <= char <= "\udfff" for char in "".join(names)):
-        records = _refuse(f"has column names that are not UTF-8: {names!r}", "save it as UTF-8")
     if records.fatal:
         raise DataError(title, [Problem(title, what, fix) for what, fix in records.fatal])
     too_long, good = _cells(records, max_cell_bytes)
@@ -90,7 +87,8 @@ def read_table(
     if frame.empty:
         what = f"holds no rows{' that can be read' if notes else ''}"
         raise DataError(title, [Problem(title, what, "give a file with rows")])
-    return Table(frame, records.rows[good], title, (*records.notes, *notes))
+    said = (f"{title}: {note}" for note in records.notes)
+    return Table(frame, records.rows[good], title, (*said, *notes))
 
 
 def _from_frame(frame: pd.DataFrame) -> Records:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from scipy.sparse import coo_array
@@ -168,7 +170,7 @@ def _whole_units(
     raise DataError("split", [problem])
 
 
-def _needed(rows: pd.DataFrame, role: str, method: str) -> pd.Series:  # type: ignore[type-arg]
+def _needed(rows: pd.DataFrame, role: str, method: str) -> pd.Series[Any]:
     if role in rows:
         return rows[role]
     problem = Problem(

@@ -5,9 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -106,7 +107,7 @@ def read_tsv(text: str) -> Records:
     return Records(records.frame, records.rows, records.bad, records.fatal, (note,))
 
 
-def _separated(text: str, delimiter: str, quoting: int) -> Records:
+def _separated(text: str, delimiter: str, quoting: Literal[0, 3]) -> Records:
     bad, cells, rows = [], [], []
     with _field_limit(len(text) + 1):
         reader = csv.reader(
@@ -129,6 +130,8 @@ def _separated(text: str, delimiter: str, quoting: int) -> Records:
     twice = sorted({column for column in header if header.count(column) > 1})
     if twice:
         return _broken(f"has the columns {twice} more than once", "give each its own name")
+    if not _is_text(header):
+        return _broken(f"has column names that are not UTF-8: {header!r}", "save it as UTF-8")
     frame = pd.DataFrame(cells, columns=header, dtype=object)
     return Records(frame, np.asarray(rows, dtype=np.int64), tuple(bad))
 
@@ -150,6 +153,9 @@ def _objects(values: list[tuple[int, object]], bad: list[BadRow]) -> Records:
         for number, value in values
         if not isinstance(value, dict)
     ]
+    names = dict.fromkeys(name for _, value in kept for name in value)
+    if not _is_text(names):
+        return _broken(f"has keys that are not UTF-8: {list(names)!r}", "save it as UTF-8")
     frame = pd.DataFrame([value for _, value in kept], dtype=object)
     rows = np.asarray([number for number, _ in kept], dtype=np.int64)
     return Records(frame, rows, tuple(bad))
@@ -165,6 +171,11 @@ def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
         names = [key for key, _ in pairs]
         raise ValueError(f"key {next(n for n in names if names.count(n) > 1)!r} stands twice")
     return record
+
+
+def _is_text(names: Iterable[str]) -> bool:
+    """Return False if a name holds half of a surrogate pair, as undecodable bytes do."""
+    return not any("\ud800" <= char <= "\udfff" for name in names for char in name)
 
 
 def _broken(what: str, fix: str) -> Records:

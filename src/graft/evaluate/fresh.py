@@ -9,6 +9,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from graft.core.files import read_json, write_json
 from graft.core.layout import RunPaths
 from graft.core.roles import Split
 from graft.evaluate.predictions import EMBEDDINGS, decision_split, write_predictions
+from graft.tasks.protocol import Array
 from graft.tasks.registry import task_of
 
 
@@ -90,6 +92,18 @@ def embeddings_file(run: RunPaths) -> Path:
     return run.predictions(Split.test).with_name("test.embeddings.npz")
 
 
+def save_embeddings(run: RunPaths, columns: Mapping[str, Array], test: Array) -> None:
+    """Keep the embeddings of the test rows until they are mapped.
+
+    Args:
+        run: The run.
+        columns: Prediction columns with `first` and `second`.
+        test: True for each row that is a test row.
+    """
+    first, second = (columns[name][test] for name in EMBEDDINGS)
+    np.savez(embeddings_file(run), first=first, second=second)
+
+
 def _predict(job: FreshJob, artefact: FreshArtefact, rows: pd.DataFrame) -> float:
     started = time.perf_counter()
     task, run = task_of(job.task), RunPaths(Path(artefact.run))
@@ -101,7 +115,7 @@ def _predict(job: FreshJob, artefact: FreshArtefact, rows: pd.DataFrame) -> floa
     write_predictions(task, rows, columns, files, frozenset(job.leaked))
     if adapter is None and set(EMBEDDINGS) <= set(columns):
         test = (rows["split"] == Split.test).to_numpy()
-        np.savez(embeddings_file(run), **{n: columns[n][test] for n in EMBEDDINGS})
+        save_embeddings(run, columns, test)
     return time.perf_counter() - started
 
 

@@ -10,6 +10,7 @@ from sentence_transformers import SentenceTransformer
 
 from graft.config.sections import LoraSection
 from graft.core.errors import Problem, RecipeError
+from graft.models.encoder import quiet_transformers
 
 ADAPTER_NAME = "default"
 
@@ -68,7 +69,8 @@ def save_adapter(model: SentenceTransformer, folder: Path, base: str) -> None:
     """
     for config in model[0].auto_model.peft_config.values():
         config.base_model_name_or_path = base
-    model.save(str(folder), create_model_card=False)
+    with quiet_transformers():
+        model.save(str(folder), create_model_card=False)
 
 
 def merge_adapter(model: SentenceTransformer, folder: Path) -> SentenceTransformer:
@@ -76,13 +78,15 @@ def merge_adapter(model: SentenceTransformer, folder: Path) -> SentenceTransform
 
     Merging starts from the saved file, so that what is merged is what was saved.
     """
-    with_adapter = PeftModel.from_pretrained(model[0].auto_model, str(folder))
-    model[0].model = with_adapter.merge_and_unload(safe_merge=True)
+    with quiet_transformers():
+        with_adapter = PeftModel.from_pretrained(model[0].auto_model, str(folder))
+        model[0].model = with_adapter.merge_and_unload(safe_merge=True)
     return model
 
 
 def load_adapter(model: SentenceTransformer, folder: Path) -> SentenceTransformer:
     """Return the untouched `model` with the adapter in `folder` beside its weights."""
-    model[0].model = PeftModel.from_pretrained(model[0].auto_model, str(folder))
+    with quiet_transformers():
+        model[0].model = PeftModel.from_pretrained(model[0].auto_model, str(folder))
     model.eval()
     return model

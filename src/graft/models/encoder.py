@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,7 +74,8 @@ def _meta_backbone(folder: Path) -> torch.nn.Module:
     try:
         config = AutoConfig.from_pretrained(str(folder), local_files_only=True)
         with torch.device("meta"):
-            return AutoModel.from_config(config)
+            skeleton: torch.nn.Module = AutoModel.from_config(config)
+            return skeleton
     except (OSError, ValueError, KeyError, json.JSONDecodeError) as error:
         problem = Problem(
             str(folder / "config.json"),
@@ -125,13 +127,16 @@ def tensor_name(name: str) -> str:
 
 @contextlib.contextmanager
 def quiet_transformers() -> Iterator[None]:
-    """Silence Transformers' loading bars; what they would say is in the load report."""
+    """Silence Transformers' bars and loading notes; what they would say is in the load report."""
     shown = transformers_logging.is_progress_bar_enabled()
     level = transformers_logging.get_verbosity()
     transformers_logging.disable_progress_bar()
     transformers_logging.set_verbosity_error()
     try:
-        yield
+        with warnings.catch_warnings():
+            # PEFT 0.21 still asks Transformers 5.23 by the old name.
+            warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
+            yield
     finally:
         transformers_logging.set_verbosity(level)
         if shown:

@@ -87,9 +87,7 @@ def _joins(unfreeze_after: int, thaws: tuple[int, ...]) -> int | None:
     return 0 if unfreeze_after < 0 else thaws.index(unfreeze_after) + 1
 
 
-def _owners(
-    arm: ArmSection, parameters: Mapping[str, nn.Parameter]
-) -> dict[str, tuple[str, ...]]:
+def _owners(arm: ArmSection, parameters: Mapping[str, nn.Parameter]) -> dict[str, tuple[str, ...]]:
     return {
         name: tuple(group.name for group in arm.freeze if matching(group.patterns, name))
         for name in parameters
@@ -130,9 +128,7 @@ def _problems(
     return problems
 
 
-def _default_group(
-    arm: ArmSection, name: str, head: frozenset[str], unused: frozenset[str]
-) -> str:
+def _default_group(arm: ArmSection, name: str, head: frozenset[str], unused: frozenset[str]) -> str:
     if name in unused:
         return UNUSED
     if is_adapter(name):

@@ -18,9 +18,7 @@ from graft.models.tensors import iterate_tensors, weight_files
 _OLD_ENDINGS = ((".gamma", ".weight"), (".beta", ".bias"))
 
 
-def check_before_load(
-    folder: Path, skeleton: torch.nn.Module, allow: tuple[str, ...]
-) -> None:
+def check_before_load(folder: Path, skeleton: torch.nn.Module, allow: tuple[str, ...]) -> None:
     """Compare the backbone's tensors with the files by name and shape, before any is loaded.
 
     Args:
@@ -114,8 +112,9 @@ def trace_origins(
     return LoadReport(
         base=base.name,
         found=base.found,
-        files={p.relative_to(base.folder).as_posix(): sha256_file(p)
-               for p in weight_files(base.folder)},
+        files={
+            p.relative_to(base.folder).as_posix(): sha256_file(p) for p in weight_files(base.folder)
+        },
         tensors=tuple(tensors),
         missing=tuple(missing),
         unexpected=tuple(unexpected),

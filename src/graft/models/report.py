@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from torch import nn
@@ -10,17 +10,19 @@ from torch import nn
 from graft.core.origins import LoadReport, Origin, TensorOrigin
 from graft.models.encoder import tensor_name
 
+Added = Callable[[str], bool]
+
 
 def with_new_tensors(
-    report: LoadReport, model: nn.Module, sources: Mapping[str, str]
+    report: LoadReport, model: nn.Module, sources: Sequence[tuple[Added, str]]
 ) -> LoadReport:
     """Return the report with the tensors that were attached or replaced after loading.
 
     Args:
         report: The report of the base.
         model: The model as it will be trained.
-        sources: Part of a tensor's name to how it was initialised; an empty part means every
-            tensor of the base was replaced.
+        sources: Which tensors were added, by a test of their name, and how they were initialised.
+            The first that fits counts.
     """
     if not sources:
         return report
@@ -28,16 +30,11 @@ def with_new_tensors(
     tensors = []
     for name, tensor in model.state_dict().items():
         shown = tensor_name(name).replace(".base_layer.", ".")
-        source = next((s for part, s in sources.items() if part and _has(shown, part)), None)
-        if source is None and shown in known and "" not in sources:
+        how = next((source for added, source in sources if added(shown)), None)
+        if how is None and shown in known:
             tensors.append(known[shown])
-            continue
-        how = source or sources.get("", "initialised")
-        shape = tuple(tensor.shape)
-        tensors.append(TensorOrigin(shown, Origin.new, how, shape, None))
+        else:
+            shape = tuple(tensor.shape)
+            tensors.append(TensorOrigin(shown, Origin.new, how or "initialised", shape, None))
     count = sum(parameter.numel() for parameter in model.parameters())
     return replace(report, tensors=tuple(tensors), parameters=count)
-
-
-def _has(name: str, part: str) -> bool:
-    return name.startswith(part) or f".{part}" in name

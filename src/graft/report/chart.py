@@ -44,12 +44,14 @@ class Panel:
 
     Args:
         title: Its heading, empty if the chart has one panel.
+        note: A few words under the heading.
         figure: Plotly's `data` and `layout`. A colour that begins with `@` (`@ink`, `@muted`,
             `@line`, `@paper`, `@mid`) is replaced by that of the light or dark theme.
     """
 
     title: str
     figure: Figure
+    note: str = ""
 
 
 @dataclass(frozen=True)

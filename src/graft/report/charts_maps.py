@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from graft.report.chart import Chart, Figure, NotMeasured, Panel, hover, layout, rounded, thinned
-from graft.report.numerals import count, share
+from graft.report.numerals import plural, share
 from graft.report.palette import category_keys
 from graft.report.predictions import Frames, Styles
 
@@ -38,7 +38,7 @@ def text_maps(frames: Frames, styles: Styles) -> Chart | NotMeasured:
         for category, group in chosen.groupby(chosen["category"].astype(str), sort=True):
             key = keys[str(category)]
             traces.append(_points(group, str(category), key.key, key.colour, key.symbol))
-        panels.append(Panel(_heading(styles[name].title, frame), _plane(traces)))
+        panels.append(Panel(styles[name].title, _plane(traces), _clusters(frame)))
     reading = (
         "Every dot is a text of the test split, placed by UMAP so that near texts have near "
         "embeddings; where adapting took, the colours part after it. Distances between far groups "
@@ -55,12 +55,12 @@ def text_maps(frames: Frames, styles: Styles) -> Chart | NotMeasured:
     return Chart(ident, title, reading, tuple(panels), table, source, tuple(keys.values()))
 
 
-def _heading(title: str, frame: pd.DataFrame) -> str:
+def _clusters(frame: pd.DataFrame) -> str:
     if "cluster" not in frame:
-        return title
+        return ""
     clusters = frame["cluster"]
     noise = float((clusters == NOISE).mean())
-    return f"{title}: {count(clusters[clusters != NOISE].nunique())} clusters, {share(noise)} noise"
+    return f"{plural(clusters[clusters != NOISE].nunique(), 'cluster')}, {share(noise)} noise"
 
 
 def _points(group: pd.DataFrame, category: str, key: str, colour: str, symbol: str) -> Figure:

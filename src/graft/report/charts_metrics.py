@@ -110,6 +110,11 @@ def _figure(marks: Marks, styles: Styles, unit: str, *, bars: bool) -> Figure:
         for (name, subset), score in marks.items()
         if score.value is not None
     ]
+    traces += [
+        _absence(score, levels[name], name)
+        for (name, subset), score in marks.items()
+        if score.value is None and subset == "all"
+    ]
     x = {"title": {"text": unit}, "zeroline": True, "zerolinecolor": "@muted", "nticks": 6}
     ticks = [label(styles[name].title, 15) for name in names]
     y = {"tickvals": list(levels.values()), "ticktext": ticks, "range": [-0.6, len(names) - 0.4]}
@@ -119,6 +124,21 @@ def _figure(marks: Marks, styles: Styles, unit: str, *, bars: bool) -> Figure:
     return {
         "data": traces,
         "layout": layout(height, x | still, {**y, **still, "showgrid": False}, **more),
+    }
+
+
+def _absence(score: Score, level: int, name: str) -> Figure:
+    return {
+        "type": "scatter",
+        "mode": "text",
+        "legendgroup": name,
+        "x": [0],
+        "y": [level + 0.1],
+        "text": [" not measured"],
+        "textposition": "middle right",
+        "textfont": {"size": 11, "color": "@muted"},
+        "hoverinfo": "text",
+        "hovertext": [hover([score.note or "no reason was recorded"])],
     }
 
 

@@ -44,9 +44,9 @@ def heat_map(
         reason = "the recipe names no slice column" if not slices else "nothing was scored by slice"
         return NotMeasured(ident, title, reason)
     reading = (
-        "Each cell is one run on the test rows of one value, the weakest values of the last run on "
-        "top: blue is good, red is inverted, grey is guessing. Where every value has rows of one "
-        "label only, the mean score stands instead."
+        "Each cell is one run on the test rows of one value, the lowest values of the last run on "
+        "top. For ROC-AUC blue is good, pale is guessing and red is inverted; the mean score "
+        "stands where every value has rows of one label only."
     )
     table = pd.DataFrame(records)
     return Chart(ident, title, reading, tuple(panels), table, "<run>/scores.json")
@@ -133,9 +133,9 @@ def _heat(cells: Cells, names: list[str], styles: Styles) -> Figure:
             for value, row in zip(order, rows, strict=False)
         ],
     }
-    x = {"side": "top", "tickangle": 0, "tickvals": trace["x"]}
+    x = {"side": "top", "autotickangles": [0, -90], "tickvals": trace["x"]}
     y = {"autorange": "reversed", "tickvals": trace["y"]}
-    still = {"fixedrange": True, "showgrid": False}
+    still = {"fixedrange": True, "showgrid": False, "ticks": ""}
     return {
         "data": [trace],
         "layout": layout(

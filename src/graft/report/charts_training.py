@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from graft.metrics.catalogue import CATALOGUE
 from graft.report.chart import (
     Chart,
     Figure,
@@ -53,7 +54,7 @@ def loss(histories: Records, styles: Styles) -> Chart | NotMeasured:
                 **common,
                 "y": rounded(frame["loss"].iloc[chosen]),
                 "line": faint,
-                "opacity": 0.3,
+                "opacity": 0.45,
                 "hoverinfo": "skip",
             }
         )
@@ -121,7 +122,8 @@ def validation(histories: Records, styles: Styles) -> Chart | NotMeasured:
             _evaluations(group, styles, str(name))
             for name, group in part.groupby("run_key", sort=False)
         ]
-        words = str(metric).replace("_", " ")
+        plain = str(metric).removeprefix("validation_")
+        words = CATALOGUE[plain].title if plain in CATALOGUE else str(metric).replace("_", " ")
         panels.append(
             Panel(
                 words,

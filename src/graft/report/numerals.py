@@ -105,8 +105,14 @@ def rate(value: float | None) -> str:
     """
     if value is None or math.isnan(value):
         return NONE
-    mantissa, marker, exponent = f"{value:.2g}".partition("e")
-    return f"{mantissa}e{int(exponent)}".replace("-", MINUS) if marker else mantissa
+    if value == 0:
+        return "0"
+    small = abs(value) < 0.001
+    text = f"{value:.1e}" if small else f"{value:.2g}"
+    mantissa, marker, exponent = text.partition("e")
+    if marker:
+        text = f"{mantissa.removesuffix('.0')}e{int(exponent)}"
+    return text.replace("-", MINUS)
 
 
 def duration(seconds: float | None) -> str:

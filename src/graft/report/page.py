@@ -148,10 +148,10 @@ def context(evidence: Evidence) -> dict[str, Any]:
         "accepted": [f for f in _items(evidence.findings) if f.accepted],
         "headline": words.headline(evidence),
         "leakage_sentence": words.leakage_sentence(leakage),
+        "clean_figures": words.clean_figures(evidence),
         "leakage_known": leakage is not None,
         "inverted": words.inverted_sentence(
-            f"The untouched base ({base.title})" if base else "",
-            base.score("roc_auc") if base else None,
+            "The untouched base", base.score("roc_auc") if base else None
         ),
         "cards": cards(evidence),
         "metrics": metrics,

@@ -16,7 +16,7 @@ from graft.report.tables import Table, from_records
 
 # Order of the columns; the primary metric always comes first.
 KEY_METRICS = (
-    "spearman", "roc_auc", "f1", "accuracy", "best_f1", "margin", "cohens_d", "false_positives",
+    "spearman", "roc_auc", "f1", "accuracy", "margin", "cohens_d", "false_positives", "best_f1",
     "cluster_purity",
 )  # fmt: skip
 
@@ -58,6 +58,7 @@ class Card:
         strips: Intervals of the difference, all rows and clean rows.
         gates: Gates of this arm.
         statuses: How many findings of the arm have which status, in words.
+        blocked: Findings and gates of the arm that end the run with exit code 2.
     """
 
     run: RunEvidence
@@ -71,6 +72,7 @@ class Card:
     strips: tuple[Strip, ...]
     gates: tuple[GateResult, ...]
     statuses: dict[str, int]
+    blocked: int
 
 
 @dataclass(frozen=True)
@@ -135,8 +137,9 @@ def _card(
 ) -> Card:
     main = items[0] if items else None
     clean = next((item for item in items if item.subset == "clean" and item is not main), None)
-    base = f"the untouched base ({evidence.title(evidence.index.base_run)})"
+    base = "the untouched base"
     findings = evidence.findings.items if evidence.findings else ()
+    gates = tuple(gate for gate in evidence.comparison.gates if gate.run == arm.name)
     statuses = Counter(words.status_word(f) for f in findings if f.where == arm.name)
     return Card(
         run=arm,
@@ -152,8 +155,10 @@ def _card(
         adapted=words.adapted_sentence(arm),
         benefit=words.benefit_sentence(arm, evidence.base),
         strips=tuple(_strip(item, scale) for item in items if item.difference is not None),
-        gates=tuple(gate for gate in evidence.comparison.gates if gate.run == arm.name),
+        gates=gates,
         statuses=dict(sorted(statuses.items())),
+        blocked=sum(f.blocks and f.where == arm.name for f in findings)
+        + sum(not gate.reached for gate in gates),
     )
 
 
@@ -226,9 +231,8 @@ def split_pairs(
 ) -> tuple[list[PairedDifference], list[PairedDifference]]:
     """Return the differences on the primary metric against the base, then all others, each once."""
     base, primary = evidence.index.base_run, evidence.comparison.primary
-    items = list(dict.fromkeys((*evidence.comparison.headline, *evidence.comparison.pairs)))
     seen: dict[tuple[str, str, str, str], PairedDifference] = {}
-    for item in items:
+    for item in (*evidence.comparison.headline, *evidence.comparison.pairs):
         # The headline comes first: it alone carries the p-value after Holm's correction.
         seen.setdefault((item.candidate, item.reference, item.metric, item.subset), item)
     first = [i for i in seen.values() if i.reference == base and i.metric == primary]

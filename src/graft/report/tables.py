@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -69,10 +70,15 @@ def from_frame(frame: pd.DataFrame, source: str, most: int = MOST_ROWS) -> Table
     return Table(
         columns=tuple(str(name).replace("_", " ") for name in frame.columns),
         rows=tuple(tuple(cell(value) for value in row) for row in zip(*columns, strict=True)),
-        numeric=tuple(pd.api.types.is_numeric_dtype(frame[name]) for name in frame.columns),
+        numeric=tuple(_is_number(frame[name]) for name in frame.columns),
         total=len(frame),
         source=source,
     )
+
+
+def _is_number(column: pd.Series[Any]) -> bool:
+    kind = column.dtype
+    return pd.api.types.is_numeric_dtype(kind) and not pd.api.types.is_bool_dtype(kind)
 
 
 def from_records(

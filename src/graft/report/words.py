@@ -26,6 +26,9 @@ STATUS_WORDS = {
 }
 
 
+BLOCKED_WORDS = {Status.error: "could not be checked", Status.not_run: "was not run"}
+
+
 def value(metric: str, number: float | None) -> str:
     """Return a value of the metric: a count as a whole number, anything else with 3 decimals.
 
@@ -128,6 +131,20 @@ def leakage_sentence(leakage: LeakageReport | None) -> str:
     )
 
 
+def clean_figures(evidence: Evidence) -> str:
+    """Return the primary metric of base and arms on the clean rows, empty if not measured."""
+    metric = evidence.comparison.primary
+    base = (evidence.base,) if evidence.base else ()
+    figures = [
+        f"{value(metric, score.value)} for {run.title}"
+        for run in (*base, *evidence.arms)
+        if (score := run.score(metric, "clean")) and score.value is not None
+    ]
+    if not figures:
+        return "It was not measured."
+    return f"{catalogue.metric(metric).title} there: {listed(figures)}."
+
+
 def inverted_sentence(title: str, auc: Score | None) -> str:
     """Return that a run ranks the wrong way round, empty unless its ROC-AUC is below 0.5.
 
@@ -213,7 +230,7 @@ def failures(evidence: Evidence) -> list[str]:
     found = []
     for finding in evidence.findings.blocking if evidence.findings else ():
         place = evidence.title(finding.where) if finding.where else "experiment"
-        word = "could not be checked" if finding.status == Status.error else "failed"
+        word = BLOCKED_WORDS.get(finding.status, STATUS_WORDS[finding.status])
         fix = f" {finding.fix}" if finding.fix else ""
         found.append(
             f"{finding.check} {finding.name.replace('_', ' ')} {word} ({place}): "

@@ -49,10 +49,10 @@ KINDS: dict[str, Kind] = {
     "paraphrase": Kind(1, 0.20, (1, 1), same_topic=True),
     "shared_gripe": Kind(1, 0.10, (-1, -1), same_topic=True),
     "shared_dealbreaker": Kind(1, 0.20, (-1, -1), same_topic=False, dealbreaker=True),
-    "incompatible": Kind(0, 0.40, (1, -1), same_topic=True),
+    "incompatible": Kind(0, 0.50, (1, -1), same_topic=True),
     "dealbreaker": Kind(0, 0.20, (1, -1), same_topic=True, dealbreaker=True),
-    "subtle_mismatch": Kind(0, 0.20, (1, 1), same_topic=False),
-    "subtle_dislike": Kind(0, 0.20, (-1, -1), same_topic=False),
+    "subtle_mismatch": Kind(0, 0.15, (1, 1), same_topic=False),
+    "subtle_dislike": Kind(0, 0.15, (-1, -1), same_topic=False),
 }
 
 TRUTH = """\
@@ -161,7 +161,7 @@ def _rule(kind: Kind) -> str:
 
 def _counts(size: int) -> dict[str, int]:
     """Return pairs per kind: labels halved, shares met to within one pair."""
-    counts = {}
+    counts: dict[str, int] = {}
     for label, total in ((1, size // 2), (0, size - size // 2)):
         kinds = {name: kind.share * total for name, kind in KINDS.items() if kind.label == label}
         counts |= {name: int(share) for name, share in kinds.items()}
@@ -200,17 +200,18 @@ def _topics(kind: Kind, axis: Axis, rng: np.random.Generator) -> tuple[str, str]
 
 
 def _statements(kind: Kind, topics: tuple[str, str], rng: np.random.Generator) -> tuple[str, str]:
-    # A clash over one topic repeats the moment and mirrors the phrase: that is what misleads.
-    mirrored = kind.same_topic and kind.label == 0
     phrases = rng.choice(len(LIKES), size=2, replace=False)
     moments = rng.integers(len(MOMENTS), size=2)
-    if mirrored:
+    # A clash over one topic repeats the moment and mirrors the phrase: that is what misleads.
+    if kind.same_topic and not kind.label:
         phrases[1], moments[1] = phrases[0], moments[0]
-    pools = [LIKES if stance > 0 else DISLIKES for stance in kind.stances]
+    elif kind.same_topic and rng.random() < 0.5:
+        moments[1] = moments[0]
+    pools: list[tuple[str, ...]] = [LIKES if s > 0 else DISLIKES for s in kind.stances]
     if kind.dealbreaker:
         pools[1] = DEALBREAKERS
-    one, two = (
+    one, two = [
         pool[phrase % len(pool)].format(topic) + MOMENTS[moment]
         for pool, topic, phrase, moment in zip(pools, topics, phrases, moments, strict=True)
-    )
+    ]
     return one, two

@@ -43,12 +43,6 @@ AXES = (
         "house parties; crowded game nights; noisy brunches; a flat full of guests",
     ),
     _axis(
-        "planning",
-        "lifestyle",
-        "detailed calendars; written house rules; strict routines; weekly checklists",
-        "last-minute decisions; spontaneous trips; open-ended days; improvised plans",
-    ),
-    _axis(
         "outdoors",
         "interests",
         "mountain hikes; wild swimming; long bicycle tours; camping in the rain",
@@ -71,12 +65,6 @@ AXES = (
         "values",
         "saving every penny; tight budgets; second-hand furniture; discount coupons",
         "designer gadgets; expensive restaurants; shopping sprees; luxury spa days",
-    ),
-    _axis(
-        "drink",
-        "values",
-        "an alcohol-free flat; herbal tea; sober birthdays; smoke-free rooms",
-        "cocktail hours; whisky tastings; cigarettes on the balcony; pub crawls",
     ),
 )
 

@@ -24,6 +24,6 @@ def with_lengths(
     lengths, limit = token_lengths(base, section, texts)
     found, start = {}, 0
     for key, part in parts.items():
-        found[key] = lengths[start : start + len(part)]
+        found[key] = lengths[start : start + len(part)].tolist()
         start += len(part)
     return with_token_lengths(report, found, limit)

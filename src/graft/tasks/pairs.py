@@ -5,21 +5,30 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
-from sentence_transformers import SentenceTransformer, losses
+from sentence_transformers import SentenceTransformer
+from sentence_transformers.sentence_transformer import losses
+from sentence_transformers.sentence_transformer.modules import Dense
 from torch import Tensor, nn
 
 from graft.config.sections import ArmSection, BaseSection
 from graft.core.origins import LoadReport
 from graft.core.seeds import derive
 from graft.metrics.pairs import PAIR_MEASURES, best_f1
-from graft.models.adapters import attach_lora, load_adapter, merge_adapter, save_adapter
+from graft.models.adapters import (
+    attach_lora,
+    is_adapter,
+    load_adapter,
+    merge_adapter,
+    save_adapter,
+)
 from graft.models.encoder import add_identity_head, load_encoder, quiet_transformers, reinitialise
 from graft.models.locate import LocatedBase
-from graft.models.report import with_new_tensors
+from graft.models.report import Added, with_new_tensors
 from graft.tasks.protocol import Array
 
 _LOSSES: dict[str, type[nn.Module]] = {
@@ -62,7 +71,7 @@ class PairsTask:
     """Text pairs on any Sentence-Transformers or Transformers encoder."""
 
     name = "pairs"
-    text_roles = ("sentence1", "sentence2")
+    text_roles: tuple[str, ...] = ("sentence1", "sentence2")
     measures = PAIR_MEASURES
 
     def build(
@@ -70,23 +79,23 @@ class PairsTask:
     ) -> tuple[SentenceTransformer, LoadReport]:
         """Return the encoder of `arm` before training, and the origin of every tensor."""
         loaded = load_encoder(base, arm.base)
-        model, sources = loaded.model, {}
-        if arm.control == "random_init":
-            reinitialise(model, seed)
-            sources[""] = "random_init: control without pretraining"
+        model, sources = loaded.model, list[tuple[Added, str]]()
         if arm.method == "lora":
             attach_lora(model, arm.lora, derive(seed, "adapter"))
-            sources["lora_"] = "adapter: new, its product is zero"
+            sources.append((is_adapter, "adapter: new, its product is zero"))
         if arm.method == "head":
-            index = add_identity_head(model)
-            sources[f"{index}."] = "head: new, starts as the identity"
+            place = f"{add_identity_head(model)}."
+            sources.append((lambda name: name.startswith(place), "head: new, the identity"))
+        if arm.control == "random_init":
+            reinitialise(model, seed)
+            sources.append((lambda name: True, "random_init: control without pretraining"))
         return model, with_new_tensors(loaded.report, model, sources)
 
     def new_head(self, model: nn.Module, arm: ArmSection) -> frozenset[str]:
         """Return the names of the parameters of the identity head."""
         if arm.method != "head":
             return frozenset()
-        heads = [str(i) for i, m in enumerate(model) if type(m).__name__ == "Dense"]  # type: ignore[arg-type]
+        heads = [name for name, module in model.named_children() if isinstance(module, Dense)]
         return frozenset(n for n, _ in model.named_parameters() if n.split(".")[0] == heads[-1])
 
     def prepare(self, rows: pd.DataFrame, model: nn.Module) -> list[PairExample]:
@@ -112,14 +121,12 @@ class PairsTask:
         labels = torch.tensor([example.label for example in examples])
         return PairBatch(torch.from_numpy(ids), torch.from_numpy(mask), labels)
 
-    def loss(
-        self, model: nn.Module, batch: PairBatch, arm: ArmSection
-    ) -> tuple[Tensor, int]:
+    def loss(self, model: nn.Module, batch: PairBatch, arm: ArmSection) -> tuple[Tensor, int]:
         """Return the summed loss of the pairs and their number."""
         pairs = len(batch.labels)
         embeddings = self._embed(model, batch).float()
-        criterion = _LOSSES[arm.loss](model)
-        mean = criterion.compute_loss_from_embeddings(
+        criterion: Any = _LOSSES[arm.loss](model)
+        mean: Tensor = criterion.compute_loss_from_embeddings(
             [embeddings[:pairs], embeddings[pairs:]], batch.labels
         )
         return mean * pairs, pairs
@@ -147,7 +154,8 @@ class PairsTask:
 
     def save(self, model: nn.Module, folder: Path) -> None:
         """Write a Sentence-Transformers folder."""
-        assert_encoder(model).save(str(folder), create_model_card=False)
+        with quiet_transformers():
+            assert_encoder(model).save(str(folder), create_model_card=False)
 
     def save_adapter(self, model: nn.Module, folder: Path, base: LocatedBase) -> None:
         """Write a PEFT folder that Sentence-Transformers loads too."""
@@ -155,7 +163,8 @@ class PairsTask:
 
     def merge(self, arm: ArmSection, base: LocatedBase, adapter: Path) -> nn.Module:
         """Return a fresh base with the saved adapter merged into it."""
-        return merge_adapter(load_encoder(base, arm.base).model, adapter)
+        merged: nn.Module = merge_adapter(load_encoder(base, arm.base).model, adapter)
+        return merged
 
     def predict_folder(
         self, folder: Path, rows: pd.DataFrame, adapter: Path | None = None

@@ -96,8 +96,13 @@ def restore_weights(checkpoint: Checkpoint, tensors: Mapping[str, Tensor]) -> No
         what = f"holds {foreign[:3]}, which the model does not have"
         fix = "remove the run folder and train again"
         raise RunFolderError("checkpoint", [Problem(str(checkpoint.folder), what, fix)])
+    copy_into(tensors, saved)
+
+
+def copy_into(tensors: Mapping[str, Tensor], values: Mapping[str, Tensor]) -> None:
+    """Copy `values` into the tensors of the same names, in place."""
     with torch.no_grad():
-        for name, value in saved.items():
+        for name, value in values.items():
             tensors[name].copy_(value)
 
 

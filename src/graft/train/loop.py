@@ -285,8 +285,13 @@ class _Loop:
     def _restore_best(self) -> None:
         best = self.job.selection.best_step
         if self.job.arm.training.load_best_model_at_end and best is not None:
+            tensors = {**self.parameters, **named_buffers(self.model)}
             found = checkpoints.read_checkpoint(self.job.paths.checkpoints / f"step-{best}")
-            checkpoints.restore_weights(found, {**self.parameters, **named_buffers(self.model)})
+            next_phase = found.state["phase"] + 1
+            if next_phase < len(self.phases):
+                # Tensors that thawed after the best step go back to what they were before.
+                checkpoints.copy_into(tensors, load_file(self._phase_file(next_phase)))
+            checkpoints.restore_weights(found, tensors)
         self.model.eval()
 
     def _ledger(self) -> Ledger:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import torch
 from torch import Tensor, nn
 
 from graft.config.sections import ArmSection
@@ -30,9 +31,7 @@ def tied_names(model: nn.Module) -> tuple[tuple[str, ...], ...]:
     return tuple(tuple(group) for group in names.values() if len(group) > 1)
 
 
-def unused_names(
-    task: Task, model: nn.Module, arm: ArmSection, batch: Batch
-) -> frozenset[str]:
+def unused_names(task: Task, model: nn.Module, arm: ArmSection, batch: Batch) -> frozenset[str]:
     """Return the parameters that the forward pass never reads.
 
     Found by one backward pass with everything trainable: what then has no gradient has no part
@@ -43,7 +42,7 @@ def unused_names(
     model.requires_grad_(True)
     model.eval()
     loss, _ = task.loss(model, batch, arm)
-    loss.backward()
+    torch.autograd.backward(loss)
     unused = frozenset(name for name, p in parameters.items() if p.grad is None)
     model.zero_grad(set_to_none=True)
     for name, parameter in parameters.items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 from graft.config.sections import TrainingSection
 
@@ -31,23 +32,19 @@ def factor(training: TrainingSection, step: int, total_steps: int, warmup: int) 
         >>> [factor(TrainingSection(), step, 6, 2) for step in range(6)]
         [0.0, 0.5, 1.0, 0.75, 0.5, 0.25]
     """
-    kind = training.lr_scheduler_type
-    if kind == "one_cycle":
+    if training.lr_scheduler_type == "one_cycle":
         return _one_cycle(step, total_steps, max(warmup, 1))
     if step < warmup:
         return step / warmup
     progress = (step - warmup) / max(total_steps - warmup, 1)
-    match kind:
-        case "constant":
-            return 1.0
-        case "linear":
-            return 1.0 - progress
-        case "polynomial":
-            return (1.0 - progress) ** training.power
-        case "cosine":
-            return 0.5 * (1.0 + math.cos(math.pi * progress))
-        case "cosine_with_restarts":
-            return 0.5 * (1.0 + math.cos(math.pi * ((training.num_cycles * progress) % 1.0)))
+    decay: dict[str, Callable[[float], float]] = {
+        "constant": lambda _: 1.0,
+        "linear": lambda x: 1.0 - x,
+        "polynomial": lambda x: float((1.0 - x) ** training.power),
+        "cosine": lambda x: _cosine_between(1.0, 0.0, x),
+        "cosine_with_restarts": lambda x: _cosine_between(1.0, 0.0, training.num_cycles * x % 1.0),
+    }
+    return decay[training.lr_scheduler_type](progress)
 
 
 def _one_cycle(step: int, total_steps: int, rise: int) -> float:

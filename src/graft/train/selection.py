@@ -35,8 +35,7 @@ class Selection:
         """Return True if `step` is the best so far; an undefined value never is."""
         value = metrics[self.metric]
         better = value is not None and (
-            self.best is None
-            or (value > self.best if self.higher_is_better else value < self.best)
+            self.best is None or (value > self.best if self.higher_is_better else value < self.best)
         )
         if better:
             self.best, self.best_step, self.misses = value, step, 0

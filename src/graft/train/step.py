@@ -45,7 +45,7 @@ def accumulate(
         batch = task.collate(examples[start : start + size])
         with context():
             loss, units = task.loss(model, batch, arm)
-        value = float(loss)
+        value = float(loss.detach())
         if not math.isfinite(value):
             raise NonFiniteError(f"the loss is {value}")
         torch.autograd.backward(loss)

@@ -53,9 +53,14 @@
   addEventListener("beforeprint", () => {
     opened = [...document.querySelectorAll("details:not([open])")];
     opened.forEach(item => { item.open = true; });
+    document.documentElement.classList.add("printing");
     drawAll();
   });
-  addEventListener("afterprint", () => { opened.forEach(item => { item.open = false; }); drawAll(); });
+  addEventListener("afterprint", () => {
+    opened.forEach(item => { item.open = false; });
+    document.documentElement.classList.remove("printing");
+    drawAll();
+  });
 
   const links = new Map([...document.querySelectorAll(".contents a")].map(link => [link.hash.slice(1), link]));
   const mark = () => {

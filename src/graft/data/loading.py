@@ -1,0 +1,142 @@
+"""From the data section of a recipe to a data set and its report; every problem told at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from graft.config.recipe import DataSection
+from graft.core.errors import DataError, Problem
+from graft.core.roles import Split
+from graft.core.tables import DataReport
+from graft.data.assembly import Source, assemble
+from graft.data.counts import split_report
+from graft.data.dataset import Dataset
+from graft.data.leakage import leakage_report
+from graft.data.readers import read_table
+
+
+def load_dataset(section: DataSection, folder: Path, seed: int) -> tuple[Dataset, DataReport]:
+    """Return the rows that the recipe asks for, dealt out to splits, and the report on them.
+
+    Args:
+        section: The data section. Relative paths are looked for in `folder`, then here.
+        folder: Folder of the recipe.
+        seed: Seed of the recipe.
+
+    Raises:
+        DataError: Files, columns or rows that cannot be used: the problems of all files at once.
+    """
+    train = (section.train,) if isinstance(section.train, str) else section.train
+    named = [(Split.train, path) for path in train]
+    named += [(Split.validation, section.validation)] if section.validation else []
+    named += [(Split.test, section.test)] if section.test else []
+    problems: list[Problem] = []
+    sources: list[Source] = []
+    for split, given in named:
+        try:
+            table = read_table(
+                _find(given, folder, split),
+                max_cell_bytes=section.max_cell_bytes,
+                on_bad_rows=section.on_bad_rows,
+            )
+            sources.append(Source(split, _prefix(split, sources), table))
+        except DataError as error:
+            problems += error.problems
+    dataset, notes = assemble(sources, section, seed, problems)
+    return dataset, report_on(dataset, section, notes)
+
+
+def dataset_from_frames(
+    train: pd.DataFrame,
+    section: DataSection,
+    seed: int,
+    validation: pd.DataFrame | None = None,
+    test: pd.DataFrame | None = None,
+) -> tuple[Dataset, DataReport]:
+    """Return the same as `load_dataset` for rows that are in memory.
+
+    Args:
+        train: Rows to train on, and to split where no other frame is given; never changed.
+        section: The data section; its file names are not read.
+        seed: Seed of the recipe.
+        validation: Rows to choose on.
+        test: Rows to report on.
+
+    Raises:
+        DataError: Columns or rows that cannot be used: the problems of all frames at once.
+
+    Example:
+        >>> rows = pd.DataFrame({"text1": list("abcdefghij"), "text2": list("klmnopqrst"),
+        ...                      "label": [0, 1] * 5})
+        >>> dataset, report = dataset_from_frames(rows, DataSection(train="memory"), seed=1)
+        >>> {split.split: split.rows for split in report.splits}
+        {'train': 7, 'validation': 1, 'test': 2}
+    """
+    problems: list[Problem] = []
+    sources = []
+    frames = {Split.train: train, Split.validation: validation, Split.test: test}
+    for split, frame in frames.items():
+        if frame is None:
+            continue
+        try:
+            table = read_table(
+                frame,
+                max_cell_bytes=section.max_cell_bytes,
+                on_bad_rows=section.on_bad_rows,
+                name=f"{split.value} frame",
+            )
+            sources.append(Source(split, split.value, table))
+        except DataError as error:
+            problems += error.problems
+    dataset, notes = assemble(sources, section, seed, problems)
+    return dataset, report_on(dataset, section, notes)
+
+
+def report_on(dataset: Dataset, section: DataSection, notes: tuple[str, ...] = ()) -> DataReport:
+    """Return the report on a data set, leakage included; call it again after a repair.
+
+    Args:
+        dataset: The data set.
+        section: Its section of the recipe, for the leakage policy.
+        notes: What a person should know besides.
+    """
+    reports, leaks = [], []
+    train = dataset.rows(Split.train)
+    for split in Split:
+        rows = dataset.rows(split)
+        if rows.empty:
+            continue
+        reports.append(split_report(rows, split, dataset.slices, dataset.texts))
+        if split is not Split.train:
+            leaks.append(leakage_report(train, rows, split, section.leakage, dataset.texts))
+    return DataReport(
+        splits=tuple(reports),
+        leakage=tuple(leaks),
+        split_method=dataset.split_method,
+        columns=dataset.columns,
+        ignored_columns=dataset.ignored,
+        notes=notes,
+    )
+
+
+def _find(given: str, folder: Path, split: Split) -> Path:
+    path = Path(given)
+    places = [path] if path.is_absolute() else [folder / path, Path.cwd() / path]
+    for place in places:
+        if place.exists():
+            return place
+    looked = " and ".join(str(place) for place in dict.fromkeys(places))
+    problem = Problem(
+        f"recipe, data.{split.value}",
+        f"'{given}' does not exist; looked for {looked}",
+        "correct the path; it counts from the folder of the recipe, then from the current one",
+    )
+    raise DataError("data", [problem])
+
+
+def _prefix(split: Split, sources: list[Source]) -> str:
+    """Return the first part of row ids: `train`, and `train-2` for a second file."""
+    before = sum(source.split is split for source in sources)
+    return f"{split.value}-{before + 1}" if before else split.value
