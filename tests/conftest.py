@@ -1,81 +1,81 @@
-"""Tiny real models built from a config in code, and rows that can be learned from."""
+"""What all tests share: a tiny encoder, made from a config in code, never downloaded."""
 
 from __future__ import annotations
 
-import json
+import re
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
 import pytest
-import torch
-from sentence_transformers import SentenceTransformer
-from sentence_transformers.sentence_transformer.modules import Normalize, Pooling
-from sentence_transformers.sentence_transformer.modules import Transformer as TransformerModule
-from transformers import BertConfig, BertModel, BertTokenizer
+from tiny_models import build_tiny_encoder, colour_pairs, write_jsonl
 
-WORDS = [f"{kind}{index}" for kind in ("red", "blue", "green") for index in range(12)]
-
-
-def build_tiny_encoder(folder: Path, seed: int = 0, layers: int = 2) -> Path:
-    """Return the folder of a BERT encoder of 20,000 parameters with mean pooling."""
-    backbone = folder / "backbone"
-    backbone.mkdir(parents=True)
-    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", ":", *WORDS]
-    (backbone / "vocab.txt").write_text("\n".join(vocabulary) + "\n")
-    BertTokenizer(str(backbone / "vocab.txt")).save_pretrained(backbone)
-    config = BertConfig(
-        vocab_size=len(vocabulary),
-        hidden_size=32,
-        num_hidden_layers=layers,
-        num_attention_heads=2,
-        intermediate_size=64,
-        max_position_embeddings=64,
-    )
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        BertModel(config).save_pretrained(backbone)
-    modules = [TransformerModule(str(backbone)), Pooling(32, "mean"), Normalize()]
-    encoder = SentenceTransformer(modules=modules, device="cpu")
-    encoder.max_seq_length = 32
-    encoder.save(str(folder / "model"), create_model_card=False)
-    return folder / "model"
-
-
-def colour_pairs(count: int, seed: int) -> pd.DataFrame:
-    """Return pairs of three words each; the label is 1 if both texts are of one colour."""
-    rng = np.random.default_rng(seed)
-    rows = []
-    for index in range(count):
-        label = index % 2
-        first = int(rng.integers(3))
-        second = first if label else (first + 1 + int(rng.integers(2))) % 3
-        texts = [
-            " ".join(str(word) for word in rng.choice(WORDS[12 * colour : 12 * colour + 12], 3))
-            for colour in (first, second)
-        ]
-        rows.append(
-            {"sentence1": texts[0], "sentence2": texts[1], "label": label, "kind": f"k{first}"}
-        )
-    return pd.DataFrame(rows)
-
-
-def write_jsonl(frame: pd.DataFrame, path: Path) -> Path:
-    """Write one JSON object per row."""
-    lines = [json.dumps(row) for row in frame.to_dict("records")]
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return path
+HIDDEN, LAYERS, VOCABULARY_SEED = 32, 2, 7
 
 
 @pytest.fixture(scope="session")
 def tiny_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder of a tiny Sentence-Transformers model."""
-    return build_tiny_encoder(tmp_path_factory.mktemp("encoder"))
+    """A Sentence-Transformers folder: BERT of two layers of width 32, mean pooling, 64 tokens.
+
+    Its WordPiece vocabulary holds the letters and every word of the flatmate generator. The same
+    bytes each time.
+    """
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
+
+    folder = tmp_path_factory.mktemp("tiny")
+    backbone = folder / "backbone"
+    write_backbone(backbone)
+    module = Transformer(str(backbone), max_seq_length=64)
+    pooling = Pooling(module.get_embedding_dimension(), "mean")
+    model = SentenceTransformer(modules=[module, pooling], device="cpu")
+    place = folder / "tiny-encoder"
+    model.save(str(place), create_model_card=False)
+    return place
+
+
+def write_backbone(folder: Path) -> None:
+    import torch
+    from transformers import BertConfig, BertModel, BertTokenizerFast
+
+    vocabulary = words()
+    folder.mkdir()
+    file = folder / "vocab.txt"
+    file.write_text("\n".join(vocabulary) + "\n", encoding="utf-8")
+    tokenizer = BertTokenizerFast(vocab=str(file), do_lower_case=True, model_max_length=64)
+    tokenizer.save_pretrained(str(folder))
+    config = BertConfig(
+        vocab_size=len(vocabulary),
+        hidden_size=HIDDEN,
+        num_hidden_layers=LAYERS,
+        num_attention_heads=2,
+        intermediate_size=2 * HIDDEN,
+        max_position_embeddings=64,
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(VOCABULARY_SEED)
+        BertModel(config).save_pretrained(str(folder))
+
+
+def words() -> list[str]:
+    from graft.synthetic import flatmates
+
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    signs = [chr(code) for code in range(33, 127) if not chr(code).isupper()]
+    pieces = [f"##{sign}" for sign in signs if sign.isalnum()]
+    topics = [topic for axis in flatmates.AXES for pole in axis.poles for topic in pole]
+    phrases = [*flatmates.LIKES, *flatmates.DISLIKES, *flatmates.DEALBREAKERS, *flatmates.MOMENTS]
+    known = set(re.findall(r"[a-z]{2,}", " ".join([*topics, *phrases]).lower()))
+    return [*special, *signs, *pieces, *sorted(known)]
+
+
+@pytest.fixture(scope="session")
+def colour_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of an encoder whose words are colours; it learns `pair_files` in seconds."""
+    return build_tiny_encoder(tmp_path_factory.mktemp("colours"))
 
 
 @pytest.fixture(scope="session")
 def pair_files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """A training and a test file of pairs that a tiny encoder can learn."""
+    """A training and a test file of pairs; the label says whether both texts are of one colour."""
     folder = tmp_path_factory.mktemp("pairs")
     train = write_jsonl(colour_pairs(160, 1), folder / "train.jsonl")
     return train, write_jsonl(colour_pairs(60, 2), folder / "test.jsonl")

@@ -22,3 +22,8 @@ def test_only_the_dress_is_taken_off():
     assert normalise("C++") != normalise("C")
     assert normalise(":)") != normalise(":(")
     assert normalise("की") != normalise("का")
+
+
+@given(st.text(st.characters(codec="ascii")))
+def test_plain_and_other_letters_are_treated_alike(text):
+    assert normalise(text + "é") == normalise(normalise(text) + "é")

@@ -22,10 +22,16 @@ SEED = 42
 
 
 def demo(
-    kind: Kind = "pairs", folder: Folder = RUNS, quick: Quick = False, json: Json = False,
+    kind: Kind = "pairs",
+    folder: Folder = RUNS,
+    quick: Quick = False,
+    json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Fine-tune the embedded model two ways on generated pairs, and prove what came of it."""
+    """Run everything on generated pairs.
+
+    The embedded model, fully fine-tuned and with LoRA, on rows whose surface misleads.
+    """
     with answering(json, quiet) as output:
         from graft.synthetic.compatibility import write_compatibility
 

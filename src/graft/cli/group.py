@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+from collections.abc import Sequence
+from functools import partial
 from typing import Any, cast
 
 import typer
@@ -31,18 +33,27 @@ def with_hyphens(name: str) -> str:
 class GraftGroup(TyperGroup):
     """Turns every way to end into an exit code: 0 passed, 2 failed, 3 wrong input, 1 broken."""
 
-    def main(self, *args: Any, standalone_mode: bool = True, **extra: Any) -> Any:
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        windows_expand_args: bool = True,
+        **extra: Any,  # noqa: ANN401
+    ) -> Any:  # noqa: ANN401 - Typer's own signature
         """Run the command line; leave the process unless `standalone_mode` is False."""
+        go = partial(super().main, args, prog_name, complete_var, False, windows_expand_args)
         if not standalone_mode:
-            return super().main(*args, standalone_mode=False, **extra)
+            return go(**extra)
         try:
-            code = super().main(*args, standalone_mode=False, **extra)
+            code = go(**extra)
         except _CLICK_ERROR as error:
             error.show()
             code = USAGE
         sys.exit(code if isinstance(code, int) else 0)
 
-    def invoke(self, ctx: Any) -> Any:
+    def invoke(self, ctx: Any) -> Any:  # noqa: ANN401 - Typer's own signature
         """Run the verb; whatever it raises becomes a message and an exit code."""
         try:
             answer = super().invoke(ctx)

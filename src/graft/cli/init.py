@@ -18,10 +18,13 @@ Force = Annotated[bool, typer.Option("--force", help="Overwrite a file that is t
 
 
 def init(
-    kind: Kind, file: File = Path("recipe.yaml"), force: Force = False, json: Json = False,
+    kind: Kind,
+    file: File = Path("recipe.yaml"),
+    force: Force = False,
+    json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Write a commented recipe that names every key."""
+    """Write a commented recipe with every key."""
     with answering(json, quiet) as output:
         if file.exists() and not force:
             fix = "name another file, or add --force to overwrite it"

@@ -35,7 +35,8 @@ def root(
         bool, typer.Option("--debug", envvar="GRAFT_DEBUG", help="Show tracebacks.")
     ] = False,
     version: Annotated[
-        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Say it.")
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
     ] = False,
 ) -> None:
     """Fine-tune a pretrained model on a small domain data set, and prove that it took."""

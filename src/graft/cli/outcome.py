@@ -25,19 +25,26 @@ METRICS_SHOWN = 5
 
 def outcome(evidence: Evidence) -> list[RenderableType]:
     """Return everything that `graft run` ends with, in the order in which people ask for it."""
-    items: list[RenderableType] = [*verdicts(evidence), "", comparison_table(evidence)]
-    if evidence.comparison.published:
-        items.append(published_table(evidence))
-    if evidence.comparison.gates:
-        items += ["Gates", *(f"  {line}" for line in gate_lines(evidence)), ""]
-    if evidence.findings:
-        items += finding_lines(evidence.findings, evidence)
+    items = comparison_lines(evidence)
+    if evidence.findings is None:
+        return [*items, "Findings: not audited."]
+    items += finding_lines(evidence.findings)
     failures = words.failures(evidence)
     if failures:
         items += ["", f"Not passed: {plural(len(failures), 'reason')}."]
         items += [f"  - {reason}" for reason in failures]
     else:
-        items += ["", "Passed: every check that ran, and every gate."]
+        items += ["", "Passed: no finding and no gate fails the run."]
+    return items
+
+
+def comparison_lines(evidence: Evidence) -> list[RenderableType]:
+    """Return verdicts, comparison, published figures and gates."""
+    items: list[RenderableType] = [*verdicts(evidence), "", comparison_table(evidence)]
+    if evidence.comparison.published:
+        items.append(published_table(evidence))
+    if evidence.comparison.gates:
+        items += ["Gates", *(f"  {line}" for line in gate_lines(evidence)), ""]
     return items
 
 
@@ -102,22 +109,31 @@ def gate_lines(evidence: Evidence) -> list[str]:
     ]
 
 
-def finding_lines(findings: Findings, evidence: Evidence | None = None) -> list[RenderableType]:
-    """Return how many findings have which status, then each that is not passed, with its fix."""
+def finding_lines(findings: Findings) -> list[RenderableType]:
+    """Return how many findings have which status, then each that is not passed, with its fix.
+
+    Checks that were not run are gathered by place: they mostly lack the same files.
+    """
     statuses = Counter(words.status_word(finding) for finding in findings.items)
     counts = ", ".join(f"{number} {word}" for word, number in sorted(statuses.items()))
     lines: list[RenderableType] = [f"Findings: {counts or 'none'}."]
-    silent = (Status.passed, Status.not_applicable)
+    silent = (Status.passed, Status.not_applicable, Status.not_run)
     for finding in findings.items:
         if finding.status not in silent:
-            lines += _finding(finding, evidence)
+            lines += _finding(finding)
+    not_run: dict[str, list[Finding]] = {}
+    for finding in findings.items:
+        if finding.status == Status.not_run:
+            not_run.setdefault(finding.where, []).append(finding)
+    for place, here in not_run.items():
+        names = ", ".join(finding.name.replace("_", " ") for finding in here)
+        lines.append(f"  not run ({place}): {names}. {here[0].summary} {here[0].fix}")
     return lines
 
 
-def _finding(finding: Finding, evidence: Evidence | None) -> list[str]:
-    place = evidence.title(finding.where) if evidence else finding.where
-    name = finding.name.replace("_", " ")
-    first = f"  {words.status_word(finding)}: {finding.check} {name} ({place}). {finding.summary}"
+def _finding(finding: Finding) -> list[str]:
+    name = f"{finding.check} {finding.name.replace('_', ' ')} ({finding.where})"
+    first = f"  {words.status_word(finding)}: {name}. {finding.summary}"
     if finding.accepted:
         return [first, f"    Accepted: {finding.accepted}."]
     return [first, f"    {finding.fix}"] if finding.fix else [first]
@@ -126,12 +142,19 @@ def _finding(finding: Finding, evidence: Evidence | None) -> list[str]:
 def outcome_document(evidence: Evidence) -> dict[str, object]:
     """Return the outcome for machines."""
     return {
+        **comparison_document(evidence),
+        "failures": words.failures(evidence),
+        "findings": evidence.findings.items if evidence.findings else None,
+    }
+
+
+def comparison_document(evidence: Evidence) -> dict[str, object]:
+    """Return verdicts, scores and comparison for machines."""
+    return {
         "experiment": evidence.index.name,
         "folder": str(evidence.paths.root),
         "headline": words.headline(evidence),
         "verdicts": {row.candidate: row.verdict for row in evidence.comparison.headline},
-        "failures": words.failures(evidence),
         "scores": {run.name: scores_document(run.scores) for run in evidence.runs if run.scores},
         "comparison": evidence.comparison,
-        "findings": evidence.findings.items if evidence.findings else None,
     }

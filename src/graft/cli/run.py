@@ -20,10 +20,18 @@ Restart = Annotated[
 
 
 def run(
-    recipe: Recipe, settings: Settings = None, runs: Runs = RUNS, restart: Restart = False,
-    json: Json = False, quiet: Quiet = False,
+    recipe: Recipe,
+    settings: Settings = None,
+    runs: Runs = RUNS,
+    restart: Restart = False,
+    json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
-    """Run every stage that is not done yet: data, baselines, arms, audits, comparison, report."""
+    """Run everything, up to the report.
+
+    Data, baselines, arms, artefacts, scores, comparison, audits; what is done already stays.
+    Exit code 2 if an audit or a gate fails.
+    """
     with answering(json, quiet) as output:
         run_recipe(output, recipe, settings or (), runs, restart=restart)
 
@@ -47,6 +55,9 @@ def run_recipe(
         restart: Begin anew.
         after: Lines to end with.
     """
+    from graft.config.loading import load_recipe
+
+    load_recipe(recipe, settings)  # a mistake is told before torch loads
     from graft.runs import pipeline
 
     answer_with(output, pipeline.run(recipe, settings, runs, restart=restart), after)

@@ -14,7 +14,7 @@ from graft.report import words
 if TYPE_CHECKING:
     from rich.table import Table
 
-METRICS = ("spearman", "roc_auc", "margin", "f1", "accuracy", "best_f1")
+METRICS = ("spearman", "roc_auc", "f1", "accuracy", "margin")
 
 
 def scores_table(books: Mapping[str, ScoreBook], primary: str) -> Table:

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from graft.cli.group import FAILED
 from graft.cli.options import RUNS, Json, Quiet, Recipe, Runs, Settings, Source
 from graft.cli.output import answering
+from graft.cli.recipes import opened, opened_or_found
 from graft.core.errors import InputError, Problem
 
 if TYPE_CHECKING:
@@ -35,15 +37,14 @@ def baseline(
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Score the baselines, the untouched base among them."""
+    """Score the baselines, the base among them."""
     with answering(json, quiet) as output:
+        experiment = opened(recipe, settings, runs)
         from graft.cli.scores import scores_document, scores_table
         from graft.runs.baselines import run_baselines
-        from graft.runs.experiment import open_experiment
         from graft.runs.pipeline import prepare_data
         from graft.runs.stages import leaked_rows, score_runs
 
-        experiment = open_experiment(recipe, settings or (), runs)
         rows, names = prepare_data(experiment), experiment.recipe.baselines
         run_baselines(experiment, rows, leaked_rows(experiment), names)
         score_runs(experiment, names)
@@ -65,16 +66,18 @@ def train(
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Train arms; what is trained already stays, what was interrupted is taken up."""
+    """Train the arms, or some of them.
+
+    What is trained already stays; what was interrupted is taken up where it stopped.
+    """
     with answering(json, quiet) as output:
+        experiment = opened(recipe, settings, runs)
         from graft.cli.training import training_document, training_lines
         from graft.runs.arms import train_arm
-        from graft.runs.experiment import open_experiment
         from graft.runs.handover import check_target, hand_over
         from graft.runs.pipeline import prepare_data
         from graft.runs.stages import leaked_rows
 
-        experiment = open_experiment(recipe, settings or (), runs)
         names = chosen(arms, experiment.recipe.arms)
         if target is not None:
             _refuse_several(names)
@@ -101,14 +104,16 @@ def evaluate(
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Load the saved artefacts in a fresh process, predict, and score every run."""
+    """Score the saved artefacts of the arms.
+
+    They are loaded in a fresh process; what was in memory after training plays no part.
+    """
     with answering(json, quiet) as output:
+        experiment = opened(recipe, settings, runs)
         from graft.cli.scores import scores_document, scores_table
         from graft.core.roles import Split
-        from graft.runs.experiment import open_experiment
         from graft.runs.stages import predict_artefacts, score_runs
 
-        experiment = open_experiment(recipe, settings or (), runs)
         names = chosen(arms, experiment.recipe.arms)
         predict_artefacts(experiment, names)
         paths = experiment.paths
@@ -134,17 +139,21 @@ def compare(
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Compare every arm with the untouched base and with one another; exit 2 if a gate is missed."""
+    """Compare arms with the base and each other.
+
+    Exit code 2 if a gate is missed.
+    """
     with answering(json, quiet) as output:
-        from graft.cli.outcome import outcome, outcome_document
+        experiment = opened_or_found(source, settings, runs)
+        from graft.cli.outcome import comparison_document, comparison_lines
         from graft.report.evidence import read_evidence
         from graft.runs.stages import compare_runs
 
-        experiment = _experiment(source, settings or (), runs)
         comparison = compare_runs(experiment)
         missed = any(not gate.reached for gate in comparison.gates)
         evidence = read_evidence(experiment.paths.root)
-        output.answer(outcome_document(evidence), outcome(evidence), exit_code=2 if missed else 0)
+        shown = [*comparison_lines(evidence), f"Next: graft audit {source}"]
+        output.answer(comparison_document(evidence), shown, exit_code=FAILED if missed else 0)
 
 
 def audit(
@@ -154,15 +163,19 @@ def audit(
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Ask every check about the data and each arm; exit 2 if one fails and is not accepted."""
+    """Run every check on the data and each arm.
+
+    Exit code 2 if one fails and the recipe does not accept it.
+    """
     with answering(json, quiet) as output:
+        experiment = opened_or_found(source, settings, runs)
         from graft.cli.outcome import finding_lines
         from graft.runs.stages import audit_runs
 
-        experiment = _experiment(source, settings or (), runs)
         findings = audit_runs(experiment)
         document = {"folder": str(experiment.paths.root), "findings": findings.items}
-        output.answer(document, finding_lines(findings), exit_code=2 if findings.blocking else 0)
+        shown = [*finding_lines(findings), f"Next: graft report {source}"]
+        output.answer(document, shown, exit_code=FAILED if findings.blocking else 0)
 
 
 def report(
@@ -172,7 +185,10 @@ def report(
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Write the report and the model cards again, from the files alone."""
+    """Write the report again, from files alone.
+
+    The model cards too. Needs neither torch nor the data.
+    """
     with answering(json, quiet) as output:
         from graft.config.loading import load_recipe
         from graft.runs.pages import write_pages
@@ -211,17 +227,6 @@ def _refuse_several(names: tuple[str, ...]) -> None:
         fix = f"add --arm {names[0]}"
         problem = Problem("--output", f"takes one arm, and there are {list(names)}", fix)
         raise InputError("output folder", [problem])
-
-
-def _experiment(source: Path, settings: Sequence[str], runs: Path) -> Experiment:
-    from graft.runs.experiment import find_experiment, open_experiment
-
-    if not source.is_dir():
-        return open_experiment(source, settings, runs)
-    if settings:
-        problem = Problem("--set", "cannot change a run that is there", "give the recipe instead")
-        raise InputError(str(source), [problem])
-    return find_experiment(source)
 
 
 def _books(experiment: Experiment, names: Iterable[str]) -> dict[str, ScoreBook]:

@@ -7,6 +7,10 @@ import unicodedata
 import pandas as pd
 
 PairKey = tuple[str, ...]
+# First letters of the Unicode categories that are no content: punctuation, separator, control.
+DRESS = "PZC"
+# Most text is ASCII, and one table look-up per text is ten times as fast as one per character.
+_ASCII_DRESS = {code: None for code in range(128) if unicodedata.category(chr(code))[0] in DRESS}
 
 
 def normalise(text: str) -> str:
@@ -20,9 +24,12 @@ def normalise(text: str) -> str:
         >>> normalise("Hello,  World!"), normalise("C++"), normalise(":)")
         ('helloworld', 'c++', ':)')
     """
+    if text.isascii():
+        return text.lower().translate(_ASCII_DRESS) or "".join(text.lower().split())
     plain = unicodedata.normalize("NFKC", text).casefold()
-    kept = "".join(char for char in plain if unicodedata.category(char)[0] not in "PZC")
-    return kept or "".join(plain.split())
+    kept = "".join(char for char in plain if unicodedata.category(char)[0] not in DRESS)
+    # What a space kept apart may now combine, such as a letter and its accent.
+    return unicodedata.normalize("NFKC", kept) or "".join(plain.split())
 
 
 def is_blank(text: str) -> bool:

@@ -1,0 +1,95 @@
+"""What is known about the rows, for a terminal and as a document."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from graft.cli.output import table
+from graft.core.findings import Findings
+from graft.core.tables import DataReport, LeakageReport, SplitReport
+from graft.report.numerals import count, plural
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.table import Table
+
+KINDS = ("exact", "normalised", "near", "shared_any", "shared_all", "groups", "time")
+
+
+def data_lines(report: DataReport, findings: Findings) -> list[RenderableType]:
+    """Return rows per split, columns, leakage counts, notes and findings."""
+    from graft.cli.outcome import finding_lines
+
+    columns = ", ".join(f"{role} = {name}" for role, name in report.columns.items())
+    lines: list[RenderableType] = [
+        splits_table(report.splits),
+        f"Splits: {report.split_method}",
+        f"Columns: {columns}",
+    ]
+    if report.ignored_columns:
+        lines.append(f"Not read: {', '.join(report.ignored_columns)}")
+    lines += [f"Note: {note}" for note in report.notes]
+    if report.leakage:
+        lines.append(leakage_table(report.leakage))
+    return [*lines, *finding_lines(findings)]
+
+
+def splits_table(splits: tuple[SplitReport, ...]) -> Table:
+    """Return one line per split: rows, labels, repeats, lengths."""
+    rows = []
+    for split in splits:
+        labels = ", ".join(f"{label}: {count(number)}" for label, number in split.labels.items())
+        longest = [text.tokens_max for text in split.lengths if text.tokens_max is not None]
+        cut = [text.truncated for text in split.lengths if text.truncated is not None]
+        rows.append(
+            (
+                split.split,
+                count(split.rows),
+                labels,
+                count(split.duplicates),
+                count(split.contradictions),
+                count(max(longest)) if longest else "not measured",
+                count(sum(cut)) if cut else "not measured",
+            )
+        )
+    numbers = ("rows", "duplicates", "contradictions", "longest text, tokens", "truncated")
+    names = ("split", "rows", "labels", *numbers[1:])
+    return table("Rows", names, rows, numbers)
+
+
+def leakage_table(reports: tuple[LeakageReport, ...]) -> Table:
+    """Return one line per evaluation split: what the training rows give away of it."""
+    rows = [
+        (
+            leak.split,
+            *(_counted(getattr(leak, kind)) for kind in KINDS),
+            count(len(leak.leaked)),
+            count(leak.clean_rows),
+        )
+        for leak in reports
+    ]
+    titles = ("exact", "normalised", "near", "one text", "all texts", "group", "time")
+    numbers = (*titles, "leaked", "clean")
+    policy = ", ".join(reports[0].policy)
+    title = f"Given away by the training rows (leaked: {policy})"
+    return table(title, ("split", *numbers), rows, numbers)
+
+
+def _counted(number: int | None) -> str:
+    return "no column" if number is None else count(number)
+
+
+def data_document(report: DataReport, findings: Findings) -> dict[str, object]:
+    """Return the report and the findings for machines."""
+    leaked = sum(len(leak.leaked) for leak in report.leakage)
+    return {"data": report, "leaked_rows": leaked, "findings": findings.items}
+
+
+def written(counts: dict[str, int]) -> str:
+    """Return which files were written.
+
+    Example:
+        >>> written({"train.jsonl": 80, "test.jsonl": 1})
+        'train.jsonl (80 rows), test.jsonl (1 row)'
+    """
+    return ", ".join(f"{name} ({plural(rows, 'row')})" for name, rows in counts.items())

@@ -1,0 +1,151 @@
+"""`graft plan`: what would be trained, how, and at what cost; nothing is trained or written."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from graft.cli.data_lines import data_document, data_lines
+from graft.cli.options import Json, Quiet, Recipe, Settings
+from graft.cli.output import answering, table
+from graft.cli.recipes import opened
+from graft.report.numerals import count, decimal, duration, plural, rate, share, size
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.table import Table
+
+    from graft.core.plan import PlannedGroup, ResolvedPlan
+    from graft.runs.preview import ArmPreview
+
+BARS = "▁▂▃▄▅▆▇█"
+BAR_COUNT = 40
+DEFAULT_PATTERNS = {
+    "base": "every tensor that no group names",
+    "adapter": "every LoRA matrix",
+    "head": "the new head",
+    "frozen": "every other tensor of the base",
+    "unused": "what the forward pass never reads",
+}
+THAW = {-1: "from the start", 0: "never"}
+
+
+def plan(
+    recipe: Recipe, settings: Settings = None, json: Json = False, quiet: Quiet = False
+) -> None:
+    """Show what would be trained, and its cost.
+
+    Nothing is trained and nothing is written.
+    """
+    with answering(json, quiet) as output:
+        # The run folder may belong to an earlier recipe; a plan neither needs nor touches it.
+        with tempfile.TemporaryDirectory() as nowhere:
+            experiment = opened(recipe, settings, Path(nowhere))
+            from graft.runs.preview import preview_arm, preview_data
+
+            data = preview_data(experiment)
+            arms = [preview_arm(experiment, name, data) for name in experiment.recipe.arms]
+        shown: list[RenderableType] = [*data_lines(data.report, data.findings)]
+        for arm in arms:
+            shown += ["", *arm_lines(arm)]
+        document = {
+            **data_document(data.report, data.findings),
+            "arms": {arm.name: arm for arm in arms},
+        }
+        output.answer(document, shown)
+
+
+def arm_lines(arm: ArmPreview) -> list[RenderableType]:
+    """Return base, freeze plan, steps, schedule and estimate of one arm."""
+    resolved = arm.plan
+    title = f" ({arm.title})" if arm.title else ""
+    part = resolved.trainable_parameters / resolved.total_parameters
+    return [
+        f"Arm {arm.name}{title}",
+        f"  Base: {arm.base}, {arm.found}: {arm.folder}",
+        f"  Trainable: {count(resolved.trainable_parameters)} of "
+        f"{count(resolved.total_parameters)} parameters ({share(part)}), method {resolved.method}",
+        f"  Steps: {count(resolved.steps_per_epoch)} per epoch, {count(resolved.total_steps)} in "
+        f"all, {count(resolved.warmup_steps)} of them warm-up; schedule {resolved.schedule}",
+        groups_table(arm),
+        *phase_lines(resolved),
+        *rate_lines(resolved),
+        *estimate_lines(arm),
+    ]
+
+
+def groups_table(arm: ArmPreview) -> Table:
+    """Return the resolved freeze plan, one line per group."""
+    rows = []
+    for group in arm.plan.groups:
+        tensors = [tensor for tensor in arm.plan.tensors if tensor.group == group.name]
+        patterns = ", ".join(arm.patterns.get(group.name, ())) or DEFAULT_PATTERNS[group.name]
+        rows.append(
+            (
+                group.name,
+                patterns,
+                THAW.get(group.unfreeze_after, f"after epoch {group.unfreeze_after}"),
+                _number(group, rate(group.learning_rate)),
+                _number(group, decimal(group.weight_decay)),
+                count(len(tensors)),
+                count(sum(tensor.count for tensor in tensors)),
+            )
+        )
+    numbers = ("peak rate", "decay", "tensors", "parameters")
+    columns = ("group", "patterns", "trainable", *numbers)
+    return table(f"Freeze plan of {arm.name}", columns, rows, numbers)
+
+
+def _number(group: PlannedGroup, text: str) -> str:
+    return "none" if group.unfreeze_after == 0 else text
+
+
+def phase_lines(resolved: ResolvedPlan) -> list[str]:
+    """Return one line per phase, if there is more than one."""
+    if len(resolved.phases) < 2:
+        return []
+    return [
+        f"  Phase {phase.index}: epochs {phase.first_epoch + 1} to {phase.last_epoch + 1}, "
+        f"{plural(phase.steps, 'step')}, {count(phase.trainable)} parameters trainable "
+        f"({', '.join(phase.groups)})"
+        for phase in resolved.phases
+    ]
+
+
+def rate_lines(resolved: ResolvedPlan) -> list[str]:
+    """Return each group's rate over the steps as a small picture, and at its main points."""
+    lines = []
+    for name, rates in resolved.rates.items():
+        peak = max(rates)
+        points = sorted({0, rates.index(peak), len(rates) // 2, len(rates) - 1})
+        told = ", ".join(f"step {step + 1}: {rate(rates[step])}" for step in points)
+        lines.append(f"  Rate of {name}: {sparkline(rates)}  {told}")
+    return lines
+
+
+def sparkline(values: tuple[float, ...], bars: int = BAR_COUNT) -> str:
+    """Return the values as at most `bars` bars, the tallest for the largest value.
+
+    Example:
+        >>> sparkline((0.0, 0.5, 1.0))
+        '▁▅█'
+    """
+    peak = max(values) or 1.0
+    count = min(bars, len(values))
+    places = [round(bar * (len(values) - 1) / max(count - 1, 1)) for bar in range(count)]
+    return "".join(BARS[round(values[place] / peak * (len(BARS) - 1))] for place in places)
+
+
+def estimate_lines(arm: ArmPreview) -> list[str]:
+    """Return time and memory, called an estimate, with what they stand on."""
+    cost = arm.estimate
+    return [
+        f"  Estimate: about {duration(cost.seconds)} of training in {cost.precision} on this "
+        f"machine, without evaluation ({plural(cost.measured_steps, 'step')} measured, none "
+        "applied)",
+        f"  Estimate: about {size(cost.memory_bytes)} of memory (weights "
+        f"{size(cost.weight_bytes)}, gradients {size(cost.gradient_bytes)}, AdamW moments "
+        f"{size(cost.optimizer_bytes)}, start snapshot {size(cost.snapshot_bytes)}, activations "
+        f"{size(cost.activation_bytes)}, the rest is the process)",
+    ]

@@ -1,0 +1,74 @@
+"""`graft predict`: score the pairs of a file with a trained arm."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from graft.cli.options import Json, Quiet
+from graft.cli.output import answering
+from graft.core.errors import InputError, Problem
+
+Model = Annotated[
+    Path, typer.Argument(metavar="RUN|MODEL", help="Folder of a trained arm, or its model folder.")
+]
+Input = Annotated[Path, typer.Argument(metavar="INPUT", help="Rows with two texts; no labels.")]
+Target = Annotated[
+    Path, typer.Argument(metavar="OUTPUT", help="The rows with scores: .parquet, .csv or .jsonl.")
+]
+Columns = Annotated[
+    str,
+    typer.Option(
+        "--columns",
+        metavar="ROLE=COLUMN,…",
+        help="Which columns hold the texts: sentence1=question,sentence2=answer.",
+    ),
+]
+
+
+def predict(
+    model: Model,
+    source: Input,
+    target: Target,
+    columns: Columns = "",
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Score the pairs of a file.
+
+    They are also decided, at the threshold that the run chose on its validation rows.
+    """
+    with answering(json, quiet) as output:
+        wanted = named_columns(columns)
+        from graft.runs.prediction import predict_file
+
+        done = predict_file(model, source, target, wanted)
+        lines = [f"Wrote {done.rows} rows with predicted_score to {target}."]
+        if done.threshold is None:
+            lines.append("No run stands behind the model, so nothing was decided.")
+        else:
+            lines.append(f"decision is true from a score of {done.threshold:.4f} on.")
+        output.answer({"output": str(target), "predicted": done}, lines)
+
+
+def named_columns(text: str) -> dict[str, str]:
+    """Return role to column.
+
+    Raises:
+        InputError: Not `role=column`, separated by commas.
+
+    Example:
+        >>> named_columns("sentence1=a,sentence2=b")
+        {'sentence1': 'a', 'sentence2': 'b'}
+    """
+    parts = [part.partition("=") for part in text.split(",") if part]
+    wrong = [
+        Problem(f"--columns {''.join(part)}", "is not role=column", "write sentence1=question")
+        for part in parts
+        if not all(part)
+    ]
+    if wrong:
+        raise InputError("columns", wrong)
+    return {role.strip(): column.strip() for role, _, column in parts}

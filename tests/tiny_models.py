@@ -1,0 +1,66 @@
+"""Tiny real models built from a config in code, and rows that can be learned from."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from sentence_transformers import SentenceTransformer
+from sentence_transformers.sentence_transformer.modules import Normalize, Pooling
+from sentence_transformers.sentence_transformer.modules import Transformer as TransformerModule
+from transformers import BertConfig, BertModel, BertTokenizer
+
+WORDS = [f"{kind}{index}" for kind in ("red", "blue", "green") for index in range(12)]
+
+
+def build_tiny_encoder(folder: Path, seed: int = 0, layers: int = 2) -> Path:
+    """Return the folder of a BERT encoder of 20,000 parameters with mean pooling."""
+    backbone = folder / "backbone"
+    backbone.mkdir(parents=True)
+    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", ":", *WORDS]
+    (backbone / "vocab.txt").write_text("\n".join(vocabulary) + "\n")
+    BertTokenizer(str(backbone / "vocab.txt")).save_pretrained(backbone)
+    config = BertConfig(
+        vocab_size=len(vocabulary),
+        hidden_size=32,
+        num_hidden_layers=layers,
+        num_attention_heads=2,
+        intermediate_size=64,
+        max_position_embeddings=64,
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        BertModel(config).save_pretrained(backbone)
+    modules = [TransformerModule(str(backbone)), Pooling(32, "mean"), Normalize()]
+    encoder = SentenceTransformer(modules=modules, device="cpu")
+    encoder.max_seq_length = 32
+    encoder.save(str(folder / "model"), create_model_card=False)
+    return folder / "model"
+
+
+def colour_pairs(count: int, seed: int) -> pd.DataFrame:
+    """Return pairs of three words each; the label is 1 if both texts are of one colour."""
+    rng = np.random.default_rng(seed)
+    rows = []
+    for index in range(count):
+        label = index % 2
+        first = int(rng.integers(3))
+        second = first if label else (first + 1 + int(rng.integers(2))) % 3
+        texts = [
+            " ".join(str(word) for word in rng.choice(WORDS[12 * colour : 12 * colour + 12], 3))
+            for colour in (first, second)
+        ]
+        rows.append(
+            {"sentence1": texts[0], "sentence2": texts[1], "label": label, "kind": f"k{first}"}
+        )
+    return pd.DataFrame(rows)
+
+
+def write_jsonl(frame: pd.DataFrame, path: Path) -> Path:
+    """Write one JSON object per row."""
+    lines = [json.dumps(row) for row in frame.to_dict("records")]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
