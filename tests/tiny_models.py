@@ -13,7 +13,7 @@ from sentence_transformers.sentence_transformer.modules import Normalize, Poolin
 from sentence_transformers.sentence_transformer.modules import Transformer as TransformerModule
 from transformers import BertConfig, BertModel, BertTokenizer
 
-WORDS = [f"{kind}{index}" for kind in ("red", "blue", "green") for index in range(12)]
+WORDS = [f"{kind}{index}" for kind in ("red", "blue", "green") for index in range(24)]
 
 
 def build_tiny_encoder(folder: Path, seed: int = 0, layers: int = 2) -> Path:
@@ -49,9 +49,10 @@ def colour_pairs(count: int, seed: int) -> pd.DataFrame:
         label = index % 2
         first = int(rng.integers(3))
         second = first if label else (first + 1 + int(rng.integers(2))) % 3
+        # The second texts use other words than the first: likeness of words tells nothing.
         texts = [
-            " ".join(str(word) for word in rng.choice(WORDS[12 * colour : 12 * colour + 12], 3))
-            for colour in (first, second)
+            " ".join(str(word) for word in rng.choice(WORDS[place : place + 12], 3))
+            for place in (24 * first, 24 * second + 12)
         ]
         rows.append(
             {"sentence1": texts[0], "sentence2": texts[1], "label": label, "kind": f"k{first}"}

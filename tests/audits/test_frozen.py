@@ -141,7 +141,7 @@ def test_folders_that_cannot_be_compared(base, tmp_path):
     with pytest.raises(ModelError, match="shares no tensor name"):
         compare_folders(base, save(tmp_path / "other", {"a.b": torch.zeros(1)}))
     adapter = {"base_model.model.layer.0.query.lora_A.weight": torch.zeros(1, 4)}
-    with pytest.raises(ModelError, match="merge the adapter"):
+    with pytest.raises(ModelError, match="merge it into its base"):
         compare_folders(base, save(tmp_path / "adapter", adapter))
     broken = tmp_path / "broken.safetensors"
     broken.write_bytes(b"\xff" * 20)

@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 
 from graft.audits.adapter_files import match_names
 from graft.core.errors import InputError, ModelError, Problem
+from graft.models.adapters import is_adapter
 from graft.models.patterns import matches
 from graft.models.tensors import read_tensors
 
@@ -106,17 +107,19 @@ def compare_folders(base: Path, tuned: Path) -> FrozenReport:
         tuned: Folder (or file) of the model after, adapters merged.
 
     Raises:
-        ModelError: A folder holds no weights or is damaged, names are ambiguous, or the two have
-            no tensor in common.
+        ModelError: A folder holds no weights, an adapter or a damaged file, names are ambiguous,
+            or the two have no tensor in common.
     """
     before, after = _tensors(base), _tensors(tuned)
+    for place, content in ((base, before), (tuned, after)):
+        if any(is_adapter(name) for name in content):
+            problem = Problem(str(place), "holds a LoRA adapter", "merge it into its base first")
+            raise ModelError("verify-frozen", [problem])
     partners = match_names(list(before), list(after))
     if not partners:
-        fix = "give two folders of the same model"
-        if any("lora_" in name for name in after):
-            fix = "merge the adapter into its base first"
         what = f"shares no tensor name with {base}"
-        raise ModelError("verify-frozen", [Problem(str(tuned), what, fix)])
+        problem = Problem(str(tuned), what, "give two folders of the same model")
+        raise ModelError("verify-frozen", [problem])
     compared, mismatched, converted = [], [], []
     for name, partner in partners.items():
         one, other = before[name], after[partner]

@@ -1,0 +1,205 @@
+"""The stage that trains one arm: model, plan, loop, artefact, in-memory predictions, cost."""
+
+from __future__ import annotations
+
+import gc
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from torch import nn
+
+from graft.config.sections import ArmSection
+from graft.core.costs import RunCost
+from graft.core.errors import ModelError, Problem
+from graft.core.files import committed_folder, manifest_problems, read_json, write_json
+from graft.core.layout import RunPaths
+from graft.core.ledger import Ledger
+from graft.core.origins import LoadReport
+from graft.core.plan import ResolvedPlan
+from graft.core.roles import Split
+from graft.core.seeds import generator
+from graft.evaluate.predictions import decision_split, predict, rows_to_predict, write_predictions
+from graft.evaluate.scoring import prediction_columns
+from graft.metrics.catalogue import metric
+from graft.models.freeze import assign_groups
+from graft.models.locate import LocatedBase
+from graft.runs.experiment import Experiment
+from graft.runs.resources import ResourceMeter, folder_bytes, hardware
+from graft.tasks.protocol import Example
+from graft.train.loop import TrainingJob, train
+from graft.train.modes import named_parameters, tied_names, unused_names
+from graft.train.planning import resolve_plan
+from graft.train.selection import Selection
+
+
+@dataclass
+class PreparedArm:
+    """An arm ready to train: nothing has been updated yet."""
+
+    name: str
+    arm: ArmSection
+    base: LocatedBase
+    model: nn.Module
+    load: LoadReport
+    plan: ResolvedPlan
+    examples: Sequence[Example]
+
+
+def prepare_arm(experiment: Experiment, name: str, rows: pd.DataFrame) -> PreparedArm:
+    """Return the arm with model, tokenised training rows and resolved plan.
+
+    Raises:
+        InputError: The plan or the base model is wrong.
+    """
+    arm, base = experiment.recipe.arms[name], experiment.base(name)
+    seed = experiment.recipe.seed
+    model, load = experiment.task.build(arm, base, seed)
+    train_rows = _dealt_rows(rows, Split.train, arm, seed)
+    examples = experiment.task.prepare(train_rows, model)
+    probe = experiment.task.collate(examples[:2])
+    assignment = assign_groups(
+        arm,
+        named_parameters(model),
+        tied_names(model),
+        frozenset(experiment.task.new_head(model, arm)),
+        unused_names(experiment.task, model, arm, probe),
+    )
+    plan = resolve_plan(arm, assignment, len(examples))
+    return PreparedArm(name, arm, base, model, load, plan, examples)
+
+
+def _dealt_rows(rows: pd.DataFrame, split: Split, arm: ArmSection, seed: int) -> pd.DataFrame:
+    """Return the rows of a split, their labels dealt out at random if the arm is that control."""
+    dealt = rows[rows["split"] == split].reset_index(drop=True)
+    if arm.control == "shuffled_labels":
+        order = generator(seed, "shuffled_labels", split).permutation(len(dealt))
+        dealt = dealt.assign(label=dealt["label"].to_numpy()[order])
+    return dealt
+
+
+def arm_is_trained(paths: RunPaths) -> bool:
+    """Return True if the arm's artefact is complete and verifies."""
+    return paths.ledger.is_file() and paths.cost.is_file() and not manifest_problems(paths.model)
+
+
+def train_arm(
+    experiment: Experiment, name: str, rows: pd.DataFrame, leaked: frozenset[str]
+) -> RunPaths:
+    """Train one arm, save its artefact and its in-memory predictions; do nothing if that is done.
+
+    Args:
+        experiment: The experiment.
+        name: The arm.
+        rows: All rows with their splits.
+        leaked: Ids of test rows that the training split gives away.
+    """
+    paths = experiment.paths.run(name)
+    if arm_is_trained(paths):
+        return paths
+    with ResourceMeter() as meter:
+        prepared = prepare_arm(experiment, name, rows)
+        write_json(paths.load, prepared.load)
+        write_json(paths.plan, prepared.plan)
+        ledger = train(_job(experiment, prepared, rows, paths))
+        write_json(paths.ledger, ledger)
+        _write_in_memory(experiment, prepared, rows, leaked, paths)
+        _write_artefact(experiment, prepared, paths)
+    adapter = paths.adapter / "adapter_model.safetensors"
+    cost = RunCost(
+        train_seconds=meter.seconds,
+        predict_seconds=0.0,
+        peak_memory_bytes=meter.peak_memory_bytes,
+        energy_joules=meter.energy_joules,
+        artefact_bytes=folder_bytes(paths.model),
+        adapter_bytes=adapter.stat().st_size if adapter.is_file() else None,
+        device=hardware(),
+    )
+    write_json(paths.cost, cost)
+    # The best weights are the artefact; what is left only fills the disk.
+    shutil.rmtree(paths.checkpoints, ignore_errors=True)
+    del prepared
+    gc.collect()
+    return paths
+
+
+def _job(
+    experiment: Experiment, prepared: PreparedArm, rows: pd.DataFrame, paths: RunPaths
+) -> TrainingJob:
+    training = prepared.arm.training
+    chosen = training.metric_for_best_model or experiment.recipe.evaluation.primary
+    held_out = _dealt_rows(rows, Split.validation, prepared.arm, experiment.recipe.seed)
+    validate = None
+    if len(held_out) and training.eval_strategy != "no":
+        examples = experiment.task.prepare(held_out, prepared.model)
+
+        def validate(model: nn.Module) -> Mapping[str, float | None]:
+            size = training.per_device_eval_batch_size
+            columns = predict(experiment.task, model, examples, size)
+            return _validation_metrics(experiment, held_out.assign(**columns))
+
+    return TrainingJob(
+        task=experiment.task,
+        model=prepared.model,
+        arm=prepared.arm,
+        plan=prepared.plan,
+        examples=prepared.examples,
+        validate=validate,
+        selection=Selection(
+            metric=f"{Split.validation}_{chosen}",
+            higher_is_better=bool(metric(chosen).higher_is_better),
+            patience=training.early_stopping_patience,
+        ),
+        paths=paths,
+        seed=experiment.recipe.seed,
+    )
+
+
+def _validation_metrics(experiment: Experiment, frame: pd.DataFrame) -> dict[str, float | None]:
+    columns = prediction_columns(frame)
+    columns["threshold"] = np.full(len(frame), experiment.task.decide(frame))
+    return {
+        f"{Split.validation}_{measure.metric.name}": measure.compute(columns)
+        for measure in experiment.task.measures
+    }
+
+
+def _write_in_memory(
+    experiment: Experiment,
+    prepared: PreparedArm,
+    rows: pd.DataFrame,
+    leaked: frozenset[str],
+    paths: RunPaths,
+) -> None:
+    predicted = rows_to_predict(rows)
+    examples = experiment.task.prepare(predicted, prepared.model)
+    size = prepared.arm.training.per_device_eval_batch_size
+    columns = predict(experiment.task, prepared.model, examples, size)
+    deciding = decision_split(list(predicted["split"].unique()))
+    files = {split: paths.in_memory(split) for split in (deciding, Split.test)}
+    write_predictions(experiment.task, predicted, columns, files, leaked)
+
+
+def _write_artefact(experiment: Experiment, prepared: PreparedArm, paths: RunPaths) -> None:
+    model = prepared.model
+    if prepared.arm.method == "lora":
+        with committed_folder(paths.adapter) as folder:
+            experiment.task.save_adapter(model, folder, prepared.base)
+        model = experiment.task.merge(prepared.arm, prepared.base, paths.adapter)
+    with committed_folder(paths.model) as folder:
+        experiment.task.save(model, folder)
+
+
+def read_trained(paths: RunPaths) -> tuple[ResolvedPlan, Ledger]:
+    """Return plan and ledger of a trained arm.
+
+    Raises:
+        ModelError: The arm is not trained, or its artefact does not verify.
+    """
+    if not arm_is_trained(paths):
+        problems = manifest_problems(paths.model) if paths.model.is_dir() else []
+        what = Problem(str(paths.root), "is not trained to the end", "run `graft train`")
+        raise ModelError(paths.name, problems or [what])
+    return read_json(paths.plan, ResolvedPlan), read_json(paths.ledger, Ledger)

@@ -1,0 +1,52 @@
+"""The stage that runs the baselines: predictions on the same rows as every arm."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import pandas as pd
+
+from graft.core.roles import Split
+from graft.evaluate.fresh import save_embeddings
+from graft.evaluate.predictions import (
+    EMBEDDINGS,
+    decision_split,
+    rows_to_predict,
+    write_predictions,
+)
+from graft.runs.experiment import Experiment
+from graft.tasks.pair_baselines import PAIR_BASELINES, BaselineRows
+from graft.tasks.protocol import Array
+
+
+def run_baselines(
+    experiment: Experiment, rows: pd.DataFrame, leaked: frozenset[str], names: tuple[str, ...]
+) -> None:
+    """Write the predictions of the baselines `names`; those that are there already stay."""
+    missing = [n for n in names if not experiment.paths.run(n).predictions(Split.test).is_file()]
+    if not missing:
+        return
+    base, predicted = experiment.base(), rows_to_predict(rows)
+    train = rows[rows["split"] == Split.train].reset_index(drop=True)
+
+    @lru_cache(maxsize=4)
+    def encode_by_split(splits: tuple[str, ...]) -> dict[str, Array]:
+        part = rows[rows["split"].isin(splits)].reset_index(drop=True)
+        return dict(experiment.task.predict_folder(base.folder, part, None))
+
+    context = BaselineRows(
+        train=train,
+        predicted=predicted,
+        base=base,
+        encode=lambda part: encode_by_split(tuple(part["split"].unique())),
+        seed=experiment.recipe.seed,
+    )
+    deciding = decision_split(list(predicted["split"].unique()))
+    for name in missing:
+        paths = experiment.paths.run(name)
+        columns = PAIR_BASELINES[name][1](context)
+        files = {split: paths.predictions(split) for split in (deciding, Split.test)}
+        write_predictions(experiment.task, predicted, columns, files, leaked)
+        if set(EMBEDDINGS) <= set(columns):
+            test = (predicted["split"] == Split.test).to_numpy()
+            save_embeddings(paths, columns, test)

@@ -1,0 +1,158 @@
+"""An experiment on disk: its recipe, its folder, its task and its base."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from graft.config.loading import LoadedRecipe, load_recipe
+from graft.config.recipe import Recipe
+from graft.core.errors import Problem, RecipeError, RunFolderError
+from graft.core.experiment import ExperimentIndex, RunEntry
+from graft.core.files import read_json, sha256_text, write_json, write_text
+from graft.core.layout import ExperimentPaths
+from graft.core.roles import Role
+from graft.metrics.catalogue import CATALOGUE, metric
+from graft.models.locate import LocatedBase, locate_base
+from graft.runs.resources import hardware, versions
+from graft.tasks.pair_baselines import PAIR_BASELINES
+from graft.tasks.protocol import Task
+from graft.tasks.registry import task_of
+
+BASE_RUN = "base"
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A recipe bound to its run folder.
+
+    Args:
+        loaded: The recipe and its origins.
+        paths: The run folder.
+        task: The kind of task.
+    """
+
+    loaded: LoadedRecipe
+    paths: ExperimentPaths
+    task: Task
+
+    @property
+    def recipe(self) -> Recipe:
+        """The recipe."""
+        return self.loaded.recipe
+
+    def base(self, arm: str | None = None) -> LocatedBase:
+        """Return the base model of `arm`, or of the whole experiment."""
+        section = self.recipe.arms[arm].base if arm else self.recipe.base
+        return locate_base(section.model, self.loaded.folder, section.revision)
+
+
+def open_experiment(
+    source: Path | str | Mapping[str, Any],
+    overrides: Iterable[str] = (),
+    root: Path | str = "runs",
+    *,
+    restart: bool = False,
+) -> Experiment:
+    """Return the experiment of a recipe, its folder made or found.
+
+    Args:
+        source: Recipe file, or its content.
+        overrides: `key=value` pairs.
+        root: Folder under which the experiment's folder lies.
+        restart: Remove what an earlier run of the experiment left.
+
+    Raises:
+        RecipeError: The recipe is wrong.
+        RunFolderError: The folder belongs to another recipe.
+    """
+    loaded = load_recipe(source, overrides)
+    _check_metric_names(loaded.recipe)
+    paths = ExperimentPaths(Path(root) / loaded.recipe.name)
+    if restart and paths.root.exists():
+        shutil.rmtree(paths.root)
+    if paths.recipe.exists() and sha256_text(paths.recipe.read_text("utf-8")) != loaded.sha256:
+        what = "was made by another recipe (or the same one with other values)"
+        fix = "give the recipe another name or --runs folder, or use --restart to begin anew"
+        raise RunFolderError("run folder", [Problem(str(paths.root), what, fix)])
+    return Experiment(loaded, paths, task_of(loaded.recipe.task))
+
+
+def write_index(experiment: Experiment) -> ExperimentIndex:
+    """Write the recipe, the origin of its values and the index; return the index."""
+    recipe, paths = experiment.recipe, experiment.paths
+    index = ExperimentIndex(
+        name=recipe.name,
+        task=recipe.task,
+        base=recipe.base.model,
+        base_run=BASE_RUN,
+        primary=recipe.evaluation.primary,
+        seed=recipe.seed,
+        runs=(
+            *(
+                RunEntry(name, Role.baseline, PAIR_BASELINES[name][0], trained=False)
+                for name in recipe.baselines
+            ),
+            *(
+                RunEntry(name, Role.arm, arm.title or _title(arm.method), trained=True)
+                for name, arm in recipe.arms.items()
+            ),
+        ),
+        slices=recipe.data.slices,
+        recipe_sha256=experiment.loaded.sha256,
+        versions=versions(),
+        hardware=hardware(),
+    )
+    write_text(paths.recipe, experiment.loaded.text)
+    write_json(paths.origins, experiment.loaded.origins)
+    write_json(paths.index, index)
+    return index
+
+
+def find_experiment(folder: Path) -> Experiment:
+    """Return the experiment in a run folder.
+
+    Raises:
+        RunFolderError: The folder is no run folder.
+    """
+    paths = ExperimentPaths(folder)
+    if not paths.recipe.is_file():
+        problem = Problem(str(folder), "has no recipe.yaml", "give the folder of an experiment")
+        raise RunFolderError("run folder", [problem])
+    loaded = load_recipe(paths.recipe)
+    read_json(paths.index, ExperimentIndex)
+    return Experiment(
+        LoadedRecipe(loaded.recipe, loaded.origins, Path()), paths, task_of(loaded.recipe.task)
+    )
+
+
+def _title(method: str) -> str:
+    return {"full": "full fine-tuning", "lora": "LoRA", "head": "new head alone"}[method]
+
+
+def _check_metric_names(recipe: Recipe) -> None:
+    named = [("evaluation.primary", recipe.evaluation.primary)]
+    named += [(f"gates.{index}.metric", gate.metric) for index, gate in enumerate(recipe.gates)]
+    for name, arm in recipe.arms.items():
+        if arm.training.metric_for_best_model:
+            where = f"arms.{name}.training.metric_for_best_model"
+            named.append((where, arm.training.metric_for_best_model))
+    if recipe.published:
+        for run, figures in recipe.published.figures.items():
+            named += [(f"published.figures.{run}", name) for name in figures]
+    problems = []
+    for where, name in named:
+        if name not in CATALOGUE:
+            try:
+                metric(name)
+            except KeyError as error:
+                problems.append(Problem(where, str(error.args[0]), f"one of {sorted(CATALOGUE)}"))
+    judged = CATALOGUE.get(recipe.evaluation.primary)
+    if judged is not None and judged.higher_is_better is None:
+        what = f"'{judged.name}' describes and does not judge"
+        problems.append(Problem("evaluation.primary", what, "choose a metric with a direction"))
+    if problems:
+        raise RecipeError("recipe", problems)

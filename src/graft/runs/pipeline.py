@@ -1,0 +1,99 @@
+"""One command from a recipe to a report: all stages in order, those that are done left alone."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from graft.core.errors import Problem, RunFolderError
+from graft.core.files import read_json, write_json
+from graft.data.loading import load_dataset
+from graft.runs.arms import train_arm
+from graft.runs.baselines import run_baselines
+from graft.runs.experiment import Experiment, open_experiment, write_index
+from graft.runs.result import Result, read_result
+from graft.runs.stages import (
+    audit_runs,
+    compare_runs,
+    leaked_rows,
+    predict_artefacts,
+    report_runs,
+    score_runs,
+)
+from graft.runs.tracking import track
+from graft.tasks.lengths import with_lengths
+
+logger = logging.getLogger(__name__)
+
+
+def run(
+    source: Path | str | Mapping[str, Any],
+    overrides: Iterable[str] = (),
+    root: Path | str = "runs",
+    *,
+    restart: bool = False,
+) -> Result:
+    """Return the result of the experiment that a recipe describes, running what is not done yet.
+
+    Args:
+        source: Recipe file, or its content as a mapping.
+        overrides: `key=value` pairs, as for `--set`.
+        root: Folder under which the experiment's folder lies.
+        restart: Begin anew instead of taking up what is there.
+
+    Raises:
+        GraftError: With everything that is wrong, where, and what to do.
+    """
+    experiment = open_experiment(source, overrides, root, restart=restart)
+    rows = prepare_data(experiment)
+    leaked = leaked_rows(experiment)
+    recipe = experiment.recipe
+    run_baselines(experiment, rows, leaked, recipe.baselines)
+    for name in recipe.arms:
+        train_arm(experiment, name, rows, leaked)
+    return finish(experiment)
+
+
+def prepare_data(experiment: Experiment) -> pd.DataFrame:
+    """Read, check and split the rows; write index, data report and splits; return the rows."""
+    recipe = experiment.recipe
+    dataset, report = load_dataset(recipe.data, experiment.loaded.folder, recipe.seed)
+    prints = {part.split: part.fingerprint for part in report.splits}
+    _check_same_rows(experiment, prints)
+    report = with_lengths(report, dataset.frame, experiment.base(), recipe.base)
+    write_index(experiment)
+    experiment.paths.splits.parent.mkdir(parents=True, exist_ok=True)
+    dataset.frame.to_parquet(experiment.paths.splits, index=False)
+    write_json(experiment.paths.data_report, report)
+    write_json(experiment.paths.fingerprints, prints)
+    return dataset.frame
+
+
+def _check_same_rows(experiment: Experiment, prints: dict[str, str]) -> None:
+    """Refuse to mix rows: what an earlier run of this folder trained on must still be there."""
+    place = experiment.paths.fingerprints
+    if not place.is_file():
+        return
+    before = read_json(place, dict[str, str])
+    changed = sorted(name for name in {*before, *prints} if before.get(name) != prints.get(name))
+    if changed:
+        what = f"holds runs on other rows: the data changed in {', '.join(changed)}"
+        fix = "use --restart, or give the recipe another name"
+        raise RunFolderError("run folder", [Problem(str(experiment.paths.root), what, fix)])
+
+
+def finish(experiment: Experiment) -> Result:
+    """Run everything after training: artefacts, scores, comparison, audits, report, tracking."""
+    recipe = experiment.recipe
+    predict_artefacts(experiment, tuple(recipe.arms))
+    score_runs(experiment, (*recipe.baselines, *recipe.arms))
+    compare_runs(experiment)
+    audit_runs(experiment)
+    report_runs(experiment)
+    result = read_result(experiment.paths.root)
+    track(experiment, result)
+    return result

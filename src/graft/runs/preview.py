@@ -1,0 +1,90 @@
+"""What an experiment would do, without doing it: data, plans, estimates; nothing is written."""
+
+from __future__ import annotations
+
+import gc
+from dataclasses import dataclass
+
+from graft.audits.contract import run_checks
+from graft.audits.evidence import DataEvidence
+from graft.audits.registry import DATA_CHECKS
+from graft.core.findings import Findings
+from graft.core.plan import ResolvedPlan
+from graft.core.tables import DataReport
+from graft.data.dataset import Dataset
+from graft.data.loading import load_dataset
+from graft.runs.arms import prepare_arm
+from graft.runs.estimate import Estimate, estimate
+from graft.runs.experiment import Experiment
+from graft.tasks.lengths import with_lengths
+
+
+@dataclass(frozen=True)
+class ArmPreview:
+    """One arm before training.
+
+    Args:
+        name: The arm.
+        title: A few words for people, empty if the recipe gives none.
+        base: Base model as the recipe names it.
+        found: `folder`, `embedded` or `hub`.
+        folder: Where the base is.
+        patterns: Freeze group to its patterns.
+        plan: The resolved plan.
+        estimate: Time and memory.
+    """
+
+    name: str
+    title: str
+    base: str
+    found: str
+    folder: str
+    patterns: dict[str, tuple[str, ...]]
+    plan: ResolvedPlan
+    estimate: Estimate
+
+
+@dataclass(frozen=True)
+class DataPreview:
+    """The rows before training, and what the checks say about them."""
+
+    dataset: Dataset
+    report: DataReport
+    findings: Findings
+
+
+def preview_data(experiment: Experiment) -> DataPreview:
+    """Return rows, report and findings of the data; nothing is written.
+
+    Raises:
+        InputError: The data or the base model cannot be used.
+    """
+    recipe = experiment.recipe
+    dataset, report = load_dataset(recipe.data, experiment.loaded.folder, recipe.seed)
+    report = with_lengths(report, dataset.frame, experiment.base(), recipe.base)
+    evidence = DataEvidence(report, dataset.frame, {})
+    findings = Findings(run_checks(DATA_CHECKS, evidence, recipe.accept))
+    return DataPreview(dataset, report, findings)
+
+
+def preview_arm(experiment: Experiment, name: str, data: DataPreview) -> ArmPreview:
+    """Return what training the arm would do and cost; nothing is trained or written.
+
+    Raises:
+        InputError: The plan or the base model is wrong.
+    """
+    prepared = prepare_arm(experiment, name, data.dataset.frame)
+    cost = estimate(prepared, experiment.task, experiment.recipe.seed)
+    preview = ArmPreview(
+        name=name,
+        title=prepared.arm.title,
+        base=prepared.base.name,
+        found=prepared.base.found,
+        folder=str(prepared.base.folder),
+        patterns={group.name: group.patterns for group in prepared.arm.freeze},
+        plan=prepared.plan,
+        estimate=cost,
+    )
+    del prepared
+    gc.collect()
+    return preview

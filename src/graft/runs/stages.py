@@ -1,0 +1,181 @@
+"""The stages of an experiment after the recipe; each reads the files of the one before."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from graft.audits.contract import run_checks, unused_accepts
+from graft.audits.evidence import read_data_evidence, read_evidence, read_frame
+from graft.audits.registry import ARM_CHECKS, DATA_CHECKS
+from graft.core.costs import RunCost
+from graft.core.errors import Problem, RunFolderError
+from graft.core.experiment import ExperimentIndex
+from graft.core.files import read_json, write_json, write_manifest
+from graft.core.findings import Finding, Findings
+from graft.core.layout import RunPaths
+from graft.core.roles import Split
+from graft.core.scores import Score, ScoreBook
+from graft.core.tables import DataReport
+from graft.core.verdicts import Comparison
+from graft.data.leakage import leaked_ids
+from graft.evaluate.clusters import map_texts
+from graft.evaluate.comparison import ComparisonSettings, compare, gates
+from graft.evaluate.fresh import (
+    FreshArtefact,
+    FreshJob,
+    embeddings_file,
+    predict_in_fresh_process,
+)
+from graft.evaluate.predictions import decision_split
+from graft.evaluate.published import published_figures
+from graft.evaluate.scoring import ScoringSettings, prediction_columns, score_book
+from graft.report.card import write_card
+from graft.report.page import write_report
+from graft.runs.arms import read_trained
+from graft.runs.experiment import BASE_RUN, Experiment
+
+
+def read_rows(experiment: Experiment) -> pd.DataFrame:
+    """Return all rows with their splits, as the data stage wrote them."""
+    if not experiment.paths.splits.is_file():
+        problem = Problem(str(experiment.paths.splits), "is missing", "run `graft data check`")
+        raise RunFolderError("run folder", [problem])
+    return read_frame(experiment.paths.splits)
+
+
+def leaked_rows(experiment: Experiment) -> frozenset[str]:
+    """Return the ids of the test rows that the training split gives away."""
+    report = read_json(experiment.paths.data_report, DataReport)
+    return frozenset().union(
+        *(leaked_ids(part) for part in report.leakage if part.split == Split.test)
+    )
+
+
+def predict_artefacts(experiment: Experiment, arms: tuple[str, ...]) -> None:
+    """Load every arm's artefact in one fresh process and write its predictions."""
+    artefacts = []
+    for name in arms:
+        paths = experiment.paths.run(name)
+        read_trained(paths)
+        artefacts.append(FreshArtefact(str(paths.root), str(paths.model), None))
+        if paths.adapter.is_dir():
+            base = str(experiment.base(name).folder)
+            artefacts.append(FreshArtefact(str(paths.root), base, str(paths.adapter)))
+    job = FreshJob(
+        task=experiment.task.name,
+        splits=str(experiment.paths.splits),
+        leaked=tuple(sorted(leaked_rows(experiment))),
+        artefacts=tuple(artefacts),
+        answer=str(experiment.paths.root / "fresh_answer.json"),
+    )
+    answer = predict_in_fresh_process(job, experiment.paths.root)
+    for artefact, seconds in zip(artefacts, answer.seconds, strict=True):
+        paths = RunPaths(Path(artefact.run))
+        if artefact.adapter is None:
+            cost = read_json(paths.cost, RunCost)
+            write_json(paths.cost, replace(cost, predict_seconds=seconds))
+
+
+def score_runs(experiment: Experiment, names: tuple[str, ...]) -> None:
+    """Write the scores of the runs `names` from their predictions."""
+    index = read_json(experiment.paths.index, ExperimentIndex)
+    roles = {entry.name: entry.role for entry in index.runs}
+    rows = read_rows(experiment)
+    deciding = decision_split(list(rows["split"].unique()))
+    evaluation = experiment.recipe.evaluation
+    settings = ScoringSettings(
+        measures=experiment.task.measures,
+        slices=experiment.recipe.data.slices,
+        resamples=evaluation.bootstrap_resamples,
+        alpha=evaluation.alpha,
+        seed=experiment.recipe.seed,
+        threshold_note=f"at the threshold of the best F1 on the {deciding} rows",
+    )
+    for name in names:
+        paths = experiment.paths.run(name)
+        frames = {split: read_frame(paths.predictions(split)) for split in (deciding, Split.test)}
+        extra = _map(experiment, paths, frames[Split.test])
+        write_json(paths.scores, score_book(name, roles[name], frames, settings, extra))
+
+
+def _map(experiment: Experiment, paths: RunPaths, test: pd.DataFrame) -> tuple[Score, ...]:
+    embeddings = embeddings_file(paths)
+    slices = experiment.recipe.data.slices
+    if not (embeddings.is_file() and slices and experiment.recipe.evaluation.clusters):
+        return ()
+    with np.load(embeddings) as saved:
+        first, second = saved["first"], saved["second"]
+    place = paths.embeddings(Split.test)
+    return map_texts(test, first, second, slices[0], experiment.recipe.seed, place)
+
+
+def compare_runs(experiment: Experiment) -> Comparison:
+    """Write and return the comparison of all runs that have predictions."""
+    index = read_json(experiment.paths.index, ExperimentIndex)
+    names = [e.name for e in index.runs if experiment.paths.run(e.name).scores.is_file()]
+    if BASE_RUN not in names:
+        problem = Problem("baseline 'base'", "has no scores", "run `graft baseline` first")
+        raise RunFolderError("run folder", [problem])
+    frames = {
+        name: read_frame(experiment.paths.run(name).predictions(Split.test)) for name in names
+    }
+    books = {name: read_json(experiment.paths.run(name).scores, ScoreBook) for name in names}
+    recipe = experiment.recipe
+    settings = ComparisonSettings(
+        primary=recipe.evaluation.primary,
+        base=BASE_RUN,
+        arms=tuple(name for name in recipe.arms if name in names),
+        resamples=recipe.evaluation.bootstrap_resamples,
+        alpha=recipe.evaluation.alpha,
+        seed=recipe.seed,
+        leaked_rows=leaked_rows(experiment),
+    )
+    comparison = compare(frames, measures=experiment.task.measures, settings=settings)
+    wanted = [(gate.run, gate.metric, gate.minimum, gate.maximum) for gate in recipe.gates]
+    published = recipe.published
+    comparison = replace(
+        comparison,
+        gates=gates(wanted, books),
+        published=published_figures(published.figures, books) if published else (),
+        published_source=published.source if published else "",
+    )
+    write_json(experiment.paths.comparison, comparison)
+    return comparison
+
+
+def audit_runs(experiment: Experiment) -> Findings:
+    """Write and return what every check says about the data and about every trained arm."""
+    recipe, paths = experiment.recipe, experiment.paths
+    primary = next(
+        measure
+        for measure in experiment.task.measures
+        if measure.metric.name == recipe.evaluation.primary
+    )
+    found: list[Finding] = list(run_checks(DATA_CHECKS, read_data_evidence(paths), recipe.accept))
+    for name, arm in recipe.arms.items():
+        evidence = read_evidence(
+            paths,
+            name,
+            experiment.base(name).folder,
+            lambda frame: primary.compute(prediction_columns(frame)),
+            arm.method,
+        )
+        own = run_checks(ARM_CHECKS, evidence, recipe.accept)
+        write_json(paths.run(name).audits, Findings(own))
+        found += own
+    findings = Findings((*found, *unused_accepts(found, recipe.accept)))
+    write_json(paths.findings, findings)
+    return findings
+
+
+def report_runs(experiment: Experiment) -> Path:
+    """Write the model cards, the report page and the manifests; return the page's path."""
+    for name in experiment.recipe.arms:
+        if experiment.paths.run(name).scores.is_file():
+            write_card(experiment.paths.root, name)
+            write_manifest(experiment.paths.run(name).root)
+    return write_report(experiment.paths.root)
