@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+
 from tiny_models import build_tiny_encoder, colour_pairs, write_jsonl
 
 HIDDEN, LAYERS, VOCABULARY_SEED = 32, 2, 7

@@ -20,6 +20,10 @@ def tiny_recipe(colour_encoder: Path, pair_files: tuple[Path, Path]) -> dict[str
         "training": {"learning_rate": 3e-3, "num_train_epochs": 4, "precision": "fp32"},
         "arms": {
             "standard": {"method": "full"},
-            "lora": {"method": "lora", "training": {"learning_rate": 2e-2}},
+            "lora": {
+                "method": "lora",
+                "lora": {"lora_alpha": 32, "lora_dropout": 0},
+                "training": {"learning_rate": 2e-2, "num_train_epochs": 12},
+            },
         },
     }

@@ -12,8 +12,10 @@ import graft
 import numpy as np
 import pytest
 from graft.core.errors import ModelError, RunFolderError
-from graft.core.files import sha256_file, write_manifest
+from graft.core.files import read_json, sha256_file, write_manifest
 from graft.core.findings import Findings, Status
+from graft.core.layout import ExperimentPaths
+from graft.core.tables import DataReport
 from graft.core.verdicts import Verdict
 from graft.runs.arms import train_arm
 from graft.runs.baselines import run_baselines
@@ -202,7 +204,10 @@ def test_leakage_fails_the_run_until_it_is_accepted_and_is_never_called_passed(
     leakage = [f for f in accepted.findings.items if f.name == "leakage" and f.accepted]
     assert [finding.status for finding in leakage] == [Status.failed]
     headline = accepted.comparison.headline[0]
-    assert (headline.subset, headline.n) == ("clean", 48)
+    report = read_json(ExperimentPaths(accepted.folder).data_report, DataReport)
+    clean = next(part.clean_rows for part in report.leakage if part.split == "test")
+    assert (headline.subset, headline.n) == ("clean", clean)
+    assert 48 <= clean < 60  # some of the twelve rows went to validation
 
 
 def test_shuffled_labels_and_a_random_base_show_that_the_gain_is_learned(

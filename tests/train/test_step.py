@@ -93,7 +93,12 @@ def test_the_error_names_arm_step_and_rows(tmp_path: Path, colour_encoder: Path)
         "name": "t",
         "base": {"model": str(colour_encoder)},
         "data": {"train": str(file)},
-        "training": {"learning_rate": 1e30, "max_grad_norm": None, "precision": "fp32"},
+        "training": {
+            "learning_rate": 1e30,
+            "max_grad_norm": None,
+            "precision": "fp32",
+            "eval_strategy": "no",
+        },
         "arms": {"standard": {}},
         "baselines": ["base"],
     }

@@ -10,6 +10,7 @@ import pandas as pd
 import torch
 from torch import nn
 
+from graft.core.errors import NonFiniteError
 from graft.core.roles import Split
 from graft.tasks.protocol import Array, Example, Task
 
@@ -34,7 +35,17 @@ def predict(
             for name, values in task.predict(model, batch).items():
                 parts.setdefault(name, []).append(values)
     back = np.argsort(order)
-    return {name: np.concatenate(values)[back] for name, values in parts.items()}
+    columns = {name: np.concatenate(values)[back] for name, values in parts.items()}
+    for name, values in columns.items():
+        wrong = np.flatnonzero(~np.isfinite(values))
+        if wrong.size:
+            rows = [examples[index].row for index in wrong[:5]]
+            raise NonFiniteError(
+                f"the model predicts a {name} that is not finite for {wrong.size} of "
+                f"{len(examples)} rows, first {rows}: its weights overflowed in the last update. "
+                "Fix: lower the learning rate."
+            )
+    return columns
 
 
 def decision_split(splits: Sequence[str]) -> Split:

@@ -34,11 +34,11 @@ def attach_lora(model: SentenceTransformer, section: LoraSection, seed: int) -> 
         RecipeError: A target matches no linear module; lists what could be named.
     """
     backbone = model[0].auto_model
-    linear = [n for n, m in backbone.named_modules() if isinstance(m, torch.nn.Linear)]
+    linear, unread = _linear_modules(model)
     problems = [
         Problem(
             "lora.target_modules",
-            f"'{target}' matches no linear module",
+            f"'{target}' matches no linear module that the embedding reads",
             f"choose from {sorted({name.rsplit('.', 1)[-1] for name in linear})}",
         )
         for target in section.target_modules
@@ -51,12 +51,29 @@ def attach_lora(model: SentenceTransformer, section: LoraSection, seed: int) -> 
         lora_alpha=section.lora_alpha,
         lora_dropout=section.lora_dropout,
         target_modules=list(section.target_modules),
+        # An adapter on a module that is never run would stay zero for ever.
+        exclude_modules=unread or None,
         use_rslora=section.use_rslora,
         task_type="FEATURE_EXTRACTION",
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model.add_adapter(config, adapter_name=ADAPTER_NAME)
+
+
+def _linear_modules(model: SentenceTransformer) -> tuple[list[str], list[str]]:
+    """Return the names of the backbone's linear modules that an embedding reads, and the others."""
+    backbone = model[0].auto_model
+    flags = [parameter.requires_grad for parameter in model.parameters()]
+    model.requires_grad_(True)
+    features = model.preprocess(["probe"])
+    torch.autograd.backward(model(features)["sentence_embedding"].sum())
+    linear = {n: m for n, m in backbone.named_modules() if isinstance(m, torch.nn.Linear)}
+    read = [name for name, module in linear.items() if module.weight.grad is not None]
+    model.zero_grad(set_to_none=True)
+    for parameter, flag in zip(model.parameters(), flags, strict=True):
+        parameter.requires_grad_(flag)
+    return read, [name for name in linear if name not in read]
 
 
 def save_adapter(model: SentenceTransformer, folder: Path, base: str) -> None:

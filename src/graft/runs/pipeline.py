@@ -24,7 +24,7 @@ from graft.runs.stages import (
     report_runs,
     score_runs,
 )
-from graft.runs.tracking import track
+from graft.runs.tracking import require_tracking, track
 from graft.tasks.lengths import with_lengths
 
 logger = logging.getLogger(__name__)
@@ -49,6 +49,7 @@ def run(
         GraftError: With everything that is wrong, where, and what to do.
     """
     experiment = open_experiment(source, overrides, root, restart=restart)
+    require_tracking(experiment.recipe)
     rows = prepare_data(experiment)
     leaked = leaked_rows(experiment)
     recipe = experiment.recipe
