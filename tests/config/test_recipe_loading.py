@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import yaml
+
 from graft.config.loading import load_recipe
 from graft.config.problems import known_keys
 from graft.config.recipe import Recipe
@@ -74,7 +75,9 @@ def test_the_resolved_recipe_loads_to_the_same_recipe() -> None:
 def test_every_value_has_an_origin(tmp_path: Path) -> None:
     path = tmp_path / "r.yaml"
     path.write_text(
-        "name: x\ndata: {train: t.csv}\ntraining:\n  learning_rate: 0.1\narms:\n  a: {method: head}\n"
+        "name: x\ndata: {train: t.csv}\n"
+        "training:\n  learning_rate: 0.1\n"
+        "arms:\n  a: {method: head}\n"
     )
     origins = load_recipe(path, ["seed=7"]).origins
     assert origins["seed"] == "--set"

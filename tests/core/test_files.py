@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from graft.core.errors import RunFolderError
 from graft.core.files import (
     MANIFEST,
@@ -60,7 +61,7 @@ def test_a_torn_last_line_is_left_out(tmp_path: Path) -> None:
 
 def test_a_missing_or_broken_result_names_the_file(tmp_path: Path) -> None:
     path = tmp_path / "findings.json"
-    with pytest.raises(RunFolderError, match="findings.json: the file is missing"):
+    with pytest.raises(RunFolderError, match=r"findings\.json: the file is missing"):
         read_json(path, Findings)
     write_text(path, "{")
     with pytest.raises(RunFolderError, match="cannot be read"):

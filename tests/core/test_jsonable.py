@@ -5,10 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from graft.core.findings import Finding, Findings, Status
-from graft.core.jsonable import dumps, from_plain, to_plain
 from hypothesis import given
 from hypothesis import strategies as st
+
+from graft.core.findings import Finding, Findings, Status
+from graft.core.jsonable import dumps, from_plain, to_plain
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,10 @@
 from __future__ import annotations
 
 import numpy as np
-from graft.core.seeds import derive, generator
 from hypothesis import given
 from hypothesis import strategies as st
+
+from graft.core.seeds import derive, generator
 
 
 @given(st.integers(0, 2**40), st.lists(st.text(), max_size=3))

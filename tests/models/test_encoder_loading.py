@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
+
 from graft.config.sections import BaseSection
 from graft.core.errors import ModelError
 from graft.core.origins import Origin
 from graft.models.encoder import add_identity_head, load_encoder, reinitialise
 from graft.models.locate import LocatedBase, locate_base
-from safetensors.torch import load_file, save_file
 from tiny_models import build_tiny_encoder
 
 
@@ -40,9 +41,7 @@ def test_a_whole_folder_loads_bit_for_bit(base: LocatedBase) -> None:
     report = load_encoder(base, BaseSection()).report
     assert report.missing == report.unexpected == ()
     assert all(tensor.origin is Origin.file and tensor.identical for tensor in report.tensors)
-    assert report.parameters == sum(
-        torch.Size(tensor.shape).numel() for tensor in report.tensors
-    )
+    assert report.parameters == sum(torch.Size(tensor.shape).numel() for tensor in report.tensors)
 
 
 def test_a_missing_tensor_is_named_and_refused(base: LocatedBase) -> None:
@@ -66,7 +65,7 @@ def test_a_tensor_of_another_shape_is_named_with_both_shapes(base: LocatedBase) 
 
 def test_a_tensor_that_would_be_dropped_is_refused(base: LocatedBase) -> None:
     edit(base, lambda tensors: tensors.update({"classifier.weight": torch.zeros(2, 32)}))
-    with pytest.raises(ModelError, match="classifier.weight is in the file but not in the model"):
+    with pytest.raises(ModelError, match=r"classifier\.weight is in the file but not in the model"):
         load_encoder(base, BaseSection())
     allowed = load_encoder(base, BaseSection(allow=("classifier",))).report
     assert allowed.unexpected == ("classifier.weight",)
@@ -133,7 +132,7 @@ def test_a_plain_transformers_folder_gets_mean_pooling(base: LocatedBase) -> Non
 
 def test_places_that_were_tried_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    with pytest.raises(ModelError, match="is no folder .*not the embedded model.*the hub"):
+    with pytest.raises(ModelError, match=r"is no folder .*not the embedded model.*the hub"):
         locate_base("nobody/nothing", tmp_path)
 
 

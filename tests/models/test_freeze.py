@@ -5,13 +5,14 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
 from graft.config.sections import ArmSection
 from graft.core.errors import RecipeError
 from graft.models.freeze import GroupAssignment, assign_groups
 from graft.train.planning import resolve_plan
-from hypothesis import given
-from hypothesis import strategies as st
-from torch import nn
 
 NAMES = (
     "embeddings.word.weight",

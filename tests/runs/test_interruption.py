@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from graft.core.files import read_json, read_jsonl, sha256_file
 from graft.core.layout import RunPaths
 from graft.core.ledger import Ledger

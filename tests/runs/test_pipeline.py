@@ -8,9 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import graft
 import numpy as np
 import pytest
+from safetensors.numpy import load_file, save_file
+from sentence_transformers import SentenceTransformer
+
+import graft
 from graft.core.errors import ModelError, RunFolderError
 from graft.core.files import read_json, sha256_file, write_manifest
 from graft.core.findings import Findings, Status
@@ -22,8 +25,6 @@ from graft.runs.baselines import run_baselines
 from graft.runs.experiment import Experiment, open_experiment
 from graft.runs.pipeline import finish, prepare_data
 from graft.runs.stages import leaked_rows, read_rows
-from safetensors.numpy import load_file, save_file
-from sentence_transformers import SentenceTransformer
 
 pytestmark = pytest.mark.slow
 

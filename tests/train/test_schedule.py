@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 import torch
-from graft.config.sections import TrainingSection
-from graft.train.schedule import factor, warmup_count
 from hypothesis import given
 from hypothesis import strategies as st
 from transformers import get_scheduler
+
+from graft.config.sections import TrainingSection
+from graft.train.schedule import factor, warmup_count
 
 KINDS = ["linear", "cosine", "constant", "polynomial", "one_cycle", "cosine_with_restarts"]
 PEERS = {

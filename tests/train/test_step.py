@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+
 from graft.config.sections import ArmSection, BaseSection
 from graft.core.errors import NonFiniteError
 from graft.models.encoder import load_encoder

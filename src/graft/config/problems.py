@@ -21,7 +21,7 @@ def recipe_problems(
 
     A mistake in a section that several arms inherit is told once, where it was written.
     """
-    problems: dict[str, Problem] = {}
+    problems: dict[str, tuple[int, Problem]] = {}
     for detail in error.errors(include_url=False):
         path = _written_path(tuple(detail["loc"]), inherited)
         line = located.line(path)
@@ -29,8 +29,8 @@ def recipe_problems(
         where = f"{name} line {line}, {key}" if line else f"{name}, {key}"
         what, fix = _words(detail, path)
         problem = Problem(where, what, fix)
-        problems.setdefault(str(problem), problem)
-    return list(problems.values())
+        problems.setdefault(str(problem), (line or 0, problem))
+    return [problem for _, problem in sorted(problems.values(), key=lambda item: item[0])]
 
 
 def _written_path(path: KeyPath, inherited: dict[KeyPath, KeyPath]) -> KeyPath:

@@ -33,7 +33,6 @@ def attach_lora(model: SentenceTransformer, section: LoraSection, seed: int) -> 
     Raises:
         RecipeError: A target matches no linear module; lists what could be named.
     """
-    backbone = model[0].auto_model
     linear, unread = _linear_modules(model)
     problems = [
         Problem(

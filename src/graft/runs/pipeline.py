@@ -15,13 +15,13 @@ from graft.data.loading import load_dataset
 from graft.runs.arms import train_arm
 from graft.runs.baselines import run_baselines
 from graft.runs.experiment import Experiment, open_experiment, write_index
+from graft.runs.pages import write_pages
 from graft.runs.result import Result, read_result
 from graft.runs.stages import (
     audit_runs,
     compare_runs,
     leaked_rows,
     predict_artefacts,
-    report_runs,
     score_runs,
 )
 from graft.runs.tracking import require_tracking, track
@@ -50,11 +50,14 @@ def run(
     """
     experiment = open_experiment(source, overrides, root, restart=restart)
     require_tracking(experiment.recipe)
+    recipe = experiment.recipe
+    logger.info("data: reading and checking %s", recipe.data.train)
     rows = prepare_data(experiment)
     leaked = leaked_rows(experiment)
-    recipe = experiment.recipe
+    logger.info("baselines: %s", ", ".join(recipe.baselines))
     run_baselines(experiment, rows, leaked, recipe.baselines)
     for name in recipe.arms:
+        logger.info("arm %s: training", name)
         train_arm(experiment, name, rows, leaked)
     return finish(experiment)
 
@@ -90,11 +93,13 @@ def _check_same_rows(experiment: Experiment, prints: dict[str, str]) -> None:
 def finish(experiment: Experiment) -> Result:
     """Run everything after training: artefacts, scores, comparison, audits, report, tracking."""
     recipe = experiment.recipe
+    logger.info("artefacts: loading %s in a fresh process", ", ".join(recipe.arms))
     predict_artefacts(experiment, tuple(recipe.arms))
+    logger.info("scores, comparison, audits and report")
     score_runs(experiment, (*recipe.baselines, *recipe.arms))
     compare_runs(experiment)
     audit_runs(experiment)
-    report_runs(experiment)
+    write_pages(experiment.paths.root)
     result = read_result(experiment.paths.root)
     track(experiment, result)
     return result

@@ -14,7 +14,7 @@ from graft.audits.registry import ARM_CHECKS, DATA_CHECKS
 from graft.core.costs import RunCost
 from graft.core.errors import Problem, RunFolderError
 from graft.core.experiment import ExperimentIndex
-from graft.core.files import read_json, write_json, write_manifest
+from graft.core.files import read_json, write_json
 from graft.core.findings import Finding, Findings
 from graft.core.layout import RunPaths
 from graft.core.roles import Split
@@ -33,8 +33,6 @@ from graft.evaluate.fresh import (
 from graft.evaluate.predictions import decision_split
 from graft.evaluate.published import published_figures
 from graft.evaluate.scoring import ScoringSettings, prediction_columns, score_book
-from graft.report.card import write_card
-from graft.report.page import write_report
 from graft.runs.arms import read_trained
 from graft.runs.experiment import BASE_RUN, Experiment
 
@@ -42,7 +40,7 @@ from graft.runs.experiment import BASE_RUN, Experiment
 def read_rows(experiment: Experiment) -> pd.DataFrame:
     """Return all rows with their splits, as the data stage wrote them."""
     if not experiment.paths.splits.is_file():
-        problem = Problem(str(experiment.paths.splits), "is missing", "run `graft data check`")
+        problem = Problem(str(experiment.paths.splits), "is missing", "run `graft baseline`")
         raise RunFolderError("run folder", [problem])
     return read_frame(experiment.paths.splits)
 
@@ -170,12 +168,3 @@ def audit_runs(experiment: Experiment) -> Findings:
     findings = Findings((*found, *unused_accepts(found, recipe.accept)))
     write_json(paths.findings, findings)
     return findings
-
-
-def report_runs(experiment: Experiment) -> Path:
-    """Write the model cards, the report page and the manifests; return the page's path."""
-    for name in experiment.recipe.arms:
-        if experiment.paths.run(name).scores.is_file():
-            write_card(experiment.paths.root, name)
-            write_manifest(experiment.paths.run(name).root)
-    return write_report(experiment.paths.root)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import sys
 from collections.abc import Callable, Iterator
 
@@ -15,6 +16,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+logger = logging.getLogger(__name__)
 Report = Callable[[int, str], None]
 
 
@@ -27,7 +29,7 @@ def progress_bar(title: str, total: int, done: int = 0) -> Iterator[Report]:
         total: Steps in all.
         done: Steps that are done already.
     """
-    if not sys.stderr.isatty():
+    if not sys.stderr.isatty() or not logger.isEnabledFor(logging.INFO):
         yield lambda done, note: None
         return
     columns = (
