@@ -70,7 +70,7 @@ def distributions(frames: Frames, styles: Styles, slices: Sequence[str]) -> Char
     reading = (
         "Curves are the densities, every dot is a test row (rings are leaked rows); the further "
         "the two colours stand apart, the better the run separates the labels. The dotted line is "
-        "the threshold chosen on validation."
+        "the decision threshold."
         + (f" At most {MOST_POINTS} dots are drawn per run and label." if drawn else "")
     )
     keys = (

@@ -93,7 +93,7 @@ def roc(frames: Frames, styles: Styles) -> Chart | NotMeasured:
     reading = (
         "The closer a curve comes to the upper left corner, the better the run ranks; on the "
         "dotted diagonal it guesses, below it the ranking is inverted. Markers stand at the "
-        "threshold chosen on validation."
+        "decision threshold."
     )
     return Chart(ident, title, reading, (Panel("", figure),), pd.concat(tables), FILES, tuple(keys))
 

@@ -23,7 +23,7 @@ DIVERGING = [[0.0, "#b3486f"], [0.5, "@mid"], [1.0, "#2f7fc1"]]
 def heat_map(
     books: Mapping[str, ScoreBook], frames: Frames, styles: Styles, slices: Sequence[str]
 ) -> Chart | NotMeasured:
-    """Return ROC-AUC by slice value and run; the mean score where a slice has only one label.
+    """Return ROC-AUC by slice value and run; the mean score where most values have only one label.
 
     Args:
         books: Scores per run, with subsets `column=value`.
@@ -46,21 +46,22 @@ def heat_map(
     reading = (
         "Each cell is one run on the test rows of one value, the lowest values of the last run on "
         "top. For ROC-AUC blue is good, pale is guessing and red is inverted; the mean score "
-        "stands where every value has rows of one label only."
+        "stands where most values have rows of one label only."
     )
     table = pd.DataFrame(records)
     return Chart(ident, title, reading, tuple(panels), table, "<run>/scores.json")
 
 
 def _scores(books: Mapping[str, ScoreBook], styles: Styles, column: str) -> Cells:
-    """Return ROC-AUC by slice value and run, empty if it was measured for no value."""
+    """Return ROC-AUC by slice value and run, empty if most values have rows of one label."""
     cells = {
         (value, name): _record(column, value, style.title, score)
         for name, style in styles.items()
         if name in books
         for value, score in _slice_scores(books[name], column)
     }
-    return cells if any(cell["value"] is not None for cell in cells.values()) else {}
+    measured = sum(cell["value"] is not None for cell in cells.values())
+    return cells if 2 * measured >= len(cells) else {}
 
 
 def _means(frames: Mapping[str, pd.DataFrame], styles: Styles, column: str) -> Cells:

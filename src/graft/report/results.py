@@ -109,17 +109,14 @@ def cards(evidence: Evidence) -> list[Card]:
     """Return one card per arm, in the order of the recipe."""
     primary = evidence.comparison.primary
     headline = {item.candidate: item for item in evidence.comparison.headline}
-    items = {
-        arm.name: [
-            item
-            for item in (
-                headline.get(arm.name) or find_pair(evidence, arm.name, primary, "all"),
-                find_pair(evidence, arm.name, primary, "clean"),
-            )
-            if item is not None
-        ]
-        for arm in evidence.arms
-    }
+    items = {}
+    for arm in evidence.arms:
+        # The verdict's own difference first; then the one on the other rows, if there is one.
+        found = [headline.get(arm.name), *(find_pair(evidence, arm.name, primary, subset)
+                 for subset in ("all", "clean"))]  # fmt: skip
+        by_subset = {item.subset: item for item in reversed(found) if item is not None}
+        first = found[0].subset if found[0] else "all"
+        items[arm.name] = sorted(by_subset.values(), key=lambda item: item.subset != first)
     scale = _scale([item for group in items.values() for item in group])
     return [_card(evidence, arm, items[arm.name], scale) for arm in evidence.arms]
 

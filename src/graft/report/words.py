@@ -222,7 +222,8 @@ def headline(evidence: Evidence) -> str:
         for verdict in Verdict
         if (names := by_verdict.get(verdict, []))
     ]
-    return f"{'; '.join(clauses) or 'No arm was run'}, on {metric.title}."
+    sentence = f"{'; '.join(clauses) or 'No arm was run'}, on {metric.title}."
+    return sentence[0].upper() + sentence[1:]
 
 
 def failures(evidence: Evidence) -> list[str]:
