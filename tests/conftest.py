@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tiny_models import build_tiny_encoder, colour_pairs, write_jsonl
+from tiny_models import build_tiny_encoder, colour_pairs, write_encoder, write_jsonl
 
-HIDDEN, LAYERS, VOCABULARY_SEED = 32, 2, 7
+VOCABULARY_SEED = 7
 
 
 @pytest.fixture(scope="session")
@@ -19,41 +19,8 @@ def tiny_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     Its WordPiece vocabulary holds the letters and every word of the flatmate generator. The same
     bytes each time.
     """
-    from sentence_transformers import SentenceTransformer
-    from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
-
     folder = tmp_path_factory.mktemp("tiny")
-    backbone = folder / "backbone"
-    write_backbone(backbone)
-    module = Transformer(str(backbone), max_seq_length=64)
-    pooling = Pooling(module.get_embedding_dimension(), "mean")
-    model = SentenceTransformer(modules=[module, pooling], device="cpu")
-    place = folder / "tiny-encoder"
-    model.save(str(place), create_model_card=False)
-    return place
-
-
-def write_backbone(folder: Path) -> None:
-    import torch
-    from transformers import BertConfig, BertModel, BertTokenizerFast
-
-    vocabulary = words()
-    folder.mkdir()
-    file = folder / "vocab.txt"
-    file.write_text("\n".join(vocabulary) + "\n", encoding="utf-8")
-    tokenizer = BertTokenizerFast(vocab=str(file), do_lower_case=True, model_max_length=64)
-    tokenizer.save_pretrained(str(folder))
-    config = BertConfig(
-        vocab_size=len(vocabulary),
-        hidden_size=HIDDEN,
-        num_hidden_layers=LAYERS,
-        num_attention_heads=2,
-        intermediate_size=2 * HIDDEN,
-        max_position_embeddings=64,
-    )
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(VOCABULARY_SEED)
-        BertModel(config).save_pretrained(str(folder))
+    return write_encoder(folder, words(), seed=VOCABULARY_SEED, max_tokens=64)
 
 
 def words() -> list[str]:

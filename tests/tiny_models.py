@@ -11,18 +11,28 @@ import torch
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import Normalize, Pooling
 from sentence_transformers.sentence_transformer.modules import Transformer as TransformerModule
-from transformers import BertConfig, BertModel, BertTokenizer
+from transformers import BertConfig, BertModel, BertTokenizerFast
 
 WORDS = [f"{kind}{index}" for kind in ("red", "blue", "green") for index in range(24)]
 
 
-def build_tiny_encoder(folder: Path, seed: int = 0, layers: int = 2) -> Path:
-    """Return the folder of a BERT encoder of 20,000 parameters with mean pooling."""
+def write_encoder(
+    folder: Path, vocabulary: list[str], seed: int, max_tokens: int, layers: int = 2
+) -> Path:
+    """Return the folder of a BERT encoder of width 32 with mean pooling; the same bytes each time.
+
+    Args:
+        folder: Where to write.
+        vocabulary: WordPiece vocabulary, special tokens first.
+        seed: Seed of the weights.
+        max_tokens: Tokens that the encoder reads.
+        layers: Number of layers.
+    """
     backbone = folder / "backbone"
     backbone.mkdir(parents=True)
-    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", ":", *WORDS]
-    (backbone / "vocab.txt").write_text("\n".join(vocabulary) + "\n")
-    BertTokenizer(str(backbone / "vocab.txt")).save_pretrained(backbone)
+    file = backbone / "vocab.txt"
+    file.write_text("\n".join(vocabulary) + "\n", encoding="utf-8")
+    BertTokenizerFast(vocab=str(file), model_max_length=max_tokens).save_pretrained(backbone)
     config = BertConfig(
         vocab_size=len(vocabulary),
         hidden_size=32,
@@ -31,14 +41,20 @@ def build_tiny_encoder(folder: Path, seed: int = 0, layers: int = 2) -> Path:
         intermediate_size=64,
         max_position_embeddings=64,
     )
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         BertModel(config).save_pretrained(backbone)
-    modules = [TransformerModule(str(backbone)), Pooling(32, "mean"), Normalize()]
+    module = TransformerModule(str(backbone), max_seq_length=max_tokens)
+    modules = [module, Pooling(32, "mean"), Normalize()]
     encoder = SentenceTransformer(modules=modules, device="cpu")
-    encoder.max_seq_length = 32
-    encoder.save(str(folder / "model"), create_model_card=False)
-    return folder / "model"
+    encoder.save(str(folder / "tiny-encoder"), create_model_card=False)
+    return folder / "tiny-encoder"
+
+
+def build_tiny_encoder(folder: Path, seed: int = 0, layers: int = 2) -> Path:
+    """Return the folder of an encoder that knows the words of `colour_pairs`."""
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    return write_encoder(folder, [*special, *WORDS], seed, max_tokens=32, layers=layers)
 
 
 def colour_pairs(count: int, seed: int) -> pd.DataFrame:

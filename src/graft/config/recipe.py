@@ -69,18 +69,19 @@ class EvaluationSection(Section):
     """How runs are scored and compared."""
 
     primary: str = Field("spearman", description="The metric that decides the headline.")
-    bootstrap_resamples: int = Field(2000, ge=100)
-    alpha: float = Field(0.05, gt=0, lt=1)
+    bootstrap_resamples: int = Field(
+        2000, ge=100, description="Resamples per interval, and permutations per test."
+    )
     clusters: bool = Field(True, description="UMAP and HDBSCAN of the test texts.")
 
 
 class Gate(Section):
     """A success criterion; a run that misses it makes the exit code 2."""
 
-    run: str
-    metric: str
-    minimum: float | None = None
-    maximum: float | None = None
+    run: str = Field(description="Arm or baseline.")
+    metric: str = Field(description="Metric on all test rows.")
+    minimum: float | None = Field(None, description="Smallest value that passes.")
+    maximum: float | None = Field(None, description="Largest value that passes.")
 
     @model_validator(mode="after")
     def _bounded(self) -> Self:
@@ -92,14 +93,14 @@ class Gate(Section):
 class PublishedSection(Section):
     """Figures that somebody published, to be printed beside ours."""
 
-    source: str = Field(min_length=1)
+    source: str = Field(min_length=1, description="Where the figures stand.")
     figures: dict[str, dict[str, float]] = Field(description="Run to metric to value.")
 
 
 class TrackingSection(Section):
     """Where runs are logged besides the run folder."""
 
-    mlflow: bool = False
+    mlflow: bool = Field(False, description="Log every run to MLflow; needs the extra `mlflow`.")
     uri: str | None = Field(None, description="Tracking server; a local store if left out.")
 
 
@@ -108,12 +109,15 @@ class Recipe(Section):
 
     version: Literal[1] = Field(1, description="Version of the recipe's keys.")
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="Also the run folder.")
-    task: TaskName = "pairs"
-    seed: int = Field(42, ge=0)
+    task: TaskName = Field("pairs", description="Kind of task.")
+    seed: int = Field(42, ge=0, description="The one seed; every use of chance derives from it.")
     base: BaseSection = BaseSection()
     data: DataSection
     arms: dict[str, ArmSection] = Field(min_length=1)
-    baselines: tuple[BaselineName, ...] = ("majority", "tfidf", "base", "frozen_probe")
+    baselines: tuple[BaselineName, ...] = Field(
+        ("majority", "tfidf", "base", "frozen_probe"),
+        description="Yardsticks; `base`, the untouched model, must be among them.",
+    )
     evaluation: EvaluationSection = EvaluationSection()
     gates: tuple[Gate, ...] = ()
     published: PublishedSection | None = None

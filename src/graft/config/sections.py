@@ -67,18 +67,20 @@ class FreezeGroup(Section):
 class TrainingSection(Section):
     """Training arguments, by the names of Hugging Face's `TrainingArguments`."""
 
-    num_train_epochs: int = Field(4, ge=1)
+    num_train_epochs: int = Field(4, ge=1, description="Times that every row is seen.")
     max_steps: int | None = Field(None, ge=1, description="Stop after so many optimizer steps.")
-    per_device_train_batch_size: int = Field(16, ge=1)
-    per_device_eval_batch_size: int = Field(64, ge=1)
-    gradient_accumulation_steps: int = Field(1, ge=1)
-    learning_rate: float = Field(2e-5, gt=0)
-    weight_decay: float = Field(0.0, ge=0)
-    adam_beta1: float = Field(0.9, ge=0, lt=1)
-    adam_beta2: float = Field(0.999, ge=0, lt=1)
-    adam_epsilon: float = Field(1e-8, gt=0)
+    per_device_train_batch_size: int = Field(16, ge=1, description="Rows per micro-batch.")
+    per_device_eval_batch_size: int = Field(64, ge=1, description="Rows per batch in prediction.")
+    gradient_accumulation_steps: int = Field(
+        1, ge=1, description="Micro-batches per optimizer step; exact whatever their sizes."
+    )
+    learning_rate: float = Field(2e-5, gt=0, description="Peak rate.")
+    weight_decay: float = Field(0.0, ge=0, description="Of matrices; vectors are not decayed.")
+    adam_beta1: float = Field(0.9, ge=0, lt=1, description="Decay of AdamW's first moment.")
+    adam_beta2: float = Field(0.999, ge=0, lt=1, description="Decay of AdamW's second moment.")
+    adam_epsilon: float = Field(1e-8, gt=0, description="AdamW's guard against division by 0.")
     max_grad_norm: float | None = Field(1.0, gt=0, description="Clip the gradient's norm.")
-    lr_scheduler_type: Schedule = "linear"
+    lr_scheduler_type: Schedule = Field("linear", description="Fall of the rate after warm-up.")
     warmup_steps: float = Field(
         0.1, ge=0, description="1 or more: optimizer steps; below 1: share of all steps."
     )
@@ -88,14 +90,22 @@ class TrainingSection(Section):
         0.3, gt=0, le=1, description="What a thaw multiplies the running rates by."
     )
     precision: Literal["auto", "fp32", "bf16"] = Field(
-        "auto", description="auto: bf16 where the processor or GPU has it natively."
+        "auto", description="auto: bf16 where the processor has it natively, else fp32."
     )
-    eval_strategy: Literal["no", "epoch", "steps"] = "epoch"
-    eval_steps: int | None = Field(None, ge=1)
-    save_strategy: Literal["no", "epoch", "steps"] = "epoch"
-    save_steps: int | None = Field(None, ge=1)
-    save_total_limit: int = Field(2, ge=1)
-    load_best_model_at_end: bool = True
+    eval_strategy: Literal["no", "epoch", "steps"] = Field(
+        "epoch", description="When the validation metric is measured."
+    )
+    eval_steps: int | None = Field(None, ge=1, description="Optimizer steps between evaluations.")
+    save_strategy: Literal["no", "epoch", "steps"] = Field(
+        "epoch", description="When a checkpoint is written, besides those that are the best yet."
+    )
+    save_steps: int | None = Field(None, ge=1, description="Optimizer steps between checkpoints.")
+    save_total_limit: int = Field(
+        2, ge=1, description="Checkpoints kept while training, the best one besides."
+    )
+    load_best_model_at_end: bool = Field(
+        True, description="Keep the weights of the best validation metric, not the last ones."
+    )
     metric_for_best_model: str | None = Field(None, description="The primary metric if left out.")
     early_stopping_patience: int | None = Field(
         None, ge=1, description="Evaluations without a better metric before training stops."
@@ -124,10 +134,12 @@ class ArmSection(Section):
 
     title: str = Field("", description="A few words for the report.")
     base: BaseSection = BaseSection()
-    method: Method = "full"
+    method: Method = Field(
+        "full", description="full: every tensor; lora: an adapter; head: a new head alone."
+    )
     lora: LoraSection = LoraSection()
-    freeze: tuple[FreezeGroup, ...] = ()
-    loss: Loss = "cosine_similarity"
+    freeze: tuple[FreezeGroup, ...] = Field((), description="Parts with their own time of thaw.")
+    loss: Loss = Field("cosine_similarity", description="A loss of Sentence-Transformers.")
     control: Control = Field(
         "none",
         description="random_init: same architecture without pretraining; shuffled_labels: labels "

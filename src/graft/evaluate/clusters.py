@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -18,14 +19,13 @@ _RESAMPLES = 500
 
 
 def map_texts(
-    rows: pd.DataFrame, first: Array, second: Array, category: str, seed: int, path: Path
+    rows: pd.DataFrame, embeddings: Mapping[str, Array], category: str, seed: int, path: Path
 ) -> tuple[Score, ...]:
-    """Write the map of both texts of every row; return purity, cluster count and noise share.
+    """Write the map of all texts of every row; return purity, cluster count and noise share.
 
     Args:
-        rows: Test rows with `row`, `sentence1`, `sentence2` and the category column.
-        first: Embeddings of the first texts, `[rows, dimension]`.
-        second: Embeddings of the second texts.
+        rows: Test rows with `row`, the text columns and the category column.
+        embeddings: Text column to the embeddings of its texts, `[rows, dimension]`.
         category: Column that purity is about.
         seed: The experiment's seed; at most 1,000 rows are drawn with it.
         path: Parquet file of the map.
@@ -35,14 +35,14 @@ def map_texts(
         drawn = generator(seed, "map").choice(len(rows), MAX_ROWS, replace=False)
         chosen = np.sort(drawn)
     part = rows.iloc[chosen]
-    frame = pd.DataFrame(
-        {
-            "row": [*part["row"], *part["row"]],
-            "text": [*part["sentence1"], *part["sentence2"]],
-            "category": [*part[category].astype(str), *part[category].astype(str)],
-        }
-    )
-    points = np.concatenate([first[chosen], second[chosen]])
+    frame = pd.concat(
+        [
+            pd.DataFrame({"row": part["row"], "text": part[role], "category": part[category]})
+            for role in embeddings
+        ],
+        ignore_index=True,
+    ).astype(str)
+    points = np.concatenate([vectors[chosen] for vectors in embeddings.values()])
     report = cluster_purity(points, list(frame["category"]), seed)
     n = len(frame)
     low, high = _purity_interval(report, list(frame["category"]), seed)

@@ -20,7 +20,7 @@ from graft.core.errors import GraftError
 from graft.core.files import read_json, write_json
 from graft.core.layout import RunPaths
 from graft.core.roles import Split
-from graft.evaluate.predictions import EMBEDDINGS, decision_split, write_predictions
+from graft.evaluate.predictions import decision_split, write_predictions
 from graft.tasks.protocol import Array
 from graft.tasks.registry import task_of
 
@@ -92,16 +92,12 @@ def embeddings_file(run: RunPaths) -> Path:
     return run.predictions(Split.test).with_name("test.embeddings.npz")
 
 
-def save_embeddings(run: RunPaths, columns: Mapping[str, Array], test: Array) -> None:
-    """Keep the embeddings of the test rows until they are mapped.
-
-    Args:
-        run: The run.
-        columns: Prediction columns with `first` and `second`.
-        test: True for each row that is a test row.
-    """
-    first, second = (columns[name][test] for name in EMBEDDINGS)
-    np.savez(embeddings_file(run), first=first, second=second)
+def save_embeddings(run: RunPaths, columns: Mapping[str, Array], rows: pd.DataFrame) -> None:
+    """Keep the embeddings of the test rows, if there are any, until they are mapped."""
+    test = (rows["split"] == Split.test).to_numpy()
+    found = {name: values[test] for name, values in columns.items() if values.ndim == 2}
+    if found:
+        np.savez(embeddings_file(run), allow_pickle=False, **found)
 
 
 def _predict(job: FreshJob, artefact: FreshArtefact, rows: pd.DataFrame) -> float:
@@ -113,9 +109,8 @@ def _predict(job: FreshJob, artefact: FreshArtefact, rows: pd.DataFrame) -> floa
     deciding = decision_split(list(rows["split"].unique()))
     files = {split: place(split) for split in (deciding, Split.test)}
     write_predictions(task, rows, columns, files, frozenset(job.leaked))
-    if adapter is None and set(EMBEDDINGS) <= set(columns):
-        test = (rows["split"] == Split.test).to_numpy()
-        save_embeddings(run, columns, test)
+    if adapter is None:
+        save_embeddings(run, columns, rows)
     return time.perf_counter() - started
 
 

@@ -14,8 +14,6 @@ from graft.core.errors import NonFiniteError
 from graft.core.roles import Split
 from graft.tasks.protocol import Array, Example, Task
 
-EMBEDDINGS = ("first", "second")
-
 
 def predict(
     task: Task, model: nn.Module, examples: Sequence[Example], batch_size: int
@@ -70,11 +68,11 @@ def write_predictions(
     Args:
         task: Chooses the threshold.
         rows: Rows of every split in `files`, with `row`, `split`, texts, label and slices.
-        columns: Prediction columns, one entry per row.
+        columns: Prediction columns, one entry per row; embeddings are left out.
         files: Where each split goes.
         leaked: Ids of rows that the training split gives away.
     """
-    plain = {name: values for name, values in columns.items() if name not in EMBEDDINGS}
+    plain = {name: values for name, values in columns.items() if values.ndim == 1}
     frame = rows.reset_index(drop=True).assign(**plain)
     deciding = decision_split(list(frame["split"].unique()))
     frame["threshold"] = task.decide(frame[frame["split"] == deciding])

@@ -175,7 +175,9 @@ class _Decision:
         )
 
     def at_threshold(self) -> Measure:
-        condition = "at the threshold chosen on the validation rows, or on the training rows without any"
+        condition = (
+            "at the threshold chosen on the validation rows, or on the training rows without any"
+        )
         return measure(
             self.metric(self.name, self.title, condition, self.source),
             lambda scores, labels, thresholds: self.read(counts(scores, labels, thresholds)),

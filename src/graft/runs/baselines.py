@@ -9,14 +9,12 @@ import pandas as pd
 from graft.core.roles import Split
 from graft.evaluate.fresh import save_embeddings
 from graft.evaluate.predictions import (
-    EMBEDDINGS,
     decision_split,
     rows_to_predict,
     write_predictions,
 )
 from graft.runs.experiment import Experiment
-from graft.tasks.pair_baselines import PAIR_BASELINES, BaselineRows
-from graft.tasks.protocol import Array
+from graft.tasks.protocol import Array, BaselineRows
 
 
 def run_baselines(
@@ -37,16 +35,13 @@ def run_baselines(
     context = BaselineRows(
         train=train,
         predicted=predicted,
-        base=base,
         encode=lambda part: encode_by_split(tuple(part["split"].unique())),
         seed=experiment.recipe.seed,
     )
     deciding = decision_split(list(predicted["split"].unique()))
     for name in missing:
         paths = experiment.paths.run(name)
-        columns = PAIR_BASELINES[name][1](context)
+        columns = experiment.task.baselines[name].predict(context)
         files = {split: paths.predictions(split) for split in (deciding, Split.test)}
         write_predictions(experiment.task, predicted, columns, files, leaked)
-        if set(EMBEDDINGS) <= set(columns):
-            test = (predicted["split"] == Split.test).to_numpy()
-            save_embeddings(paths, columns, test)
+        save_embeddings(paths, columns, predicted)

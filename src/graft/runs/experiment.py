@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -15,10 +16,9 @@ from graft.core.experiment import ExperimentIndex, RunEntry
 from graft.core.files import read_json, sha256_text, write_json, write_text
 from graft.core.layout import ExperimentPaths
 from graft.core.roles import Role
-from graft.metrics.catalogue import CATALOGUE, metric
+from graft.metrics.catalogue import CATALOGUE
 from graft.models.locate import LocatedBase, locate_base
 from graft.runs.resources import hardware, versions
-from graft.tasks.pair_baselines import PAIR_BASELINES
 from graft.tasks.protocol import Task
 from graft.tasks.registry import task_of
 
@@ -70,7 +70,8 @@ def open_experiment(
         RunFolderError: The folder belongs to another recipe.
     """
     loaded = load_recipe(source, overrides)
-    _check_metric_names(loaded.recipe)
+    task = task_of(loaded.recipe.task)
+    _check_metric_names(loaded.recipe, task)
     paths = ExperimentPaths(Path(root) / loaded.recipe.name)
     if restart and paths.root.exists():
         shutil.rmtree(paths.root)
@@ -78,7 +79,7 @@ def open_experiment(
         what = "was made by another recipe (or the same one with other values)"
         fix = "give the recipe another name or --runs folder, or use --restart to begin anew"
         raise RunFolderError("run folder", [Problem(str(paths.root), what, fix)])
-    return Experiment(loaded, paths, task_of(loaded.recipe.task))
+    return Experiment(loaded, paths, task)
 
 
 def write_index(experiment: Experiment) -> ExperimentIndex:
@@ -93,7 +94,7 @@ def write_index(experiment: Experiment) -> ExperimentIndex:
         seed=recipe.seed,
         runs=(
             *(
-                RunEntry(name, Role.baseline, PAIR_BASELINES[name][0], trained=False)
+                RunEntry(name, Role.baseline, experiment.task.baselines[name].title, trained=False)
                 for name in recipe.baselines
             ),
             *(
@@ -133,26 +134,36 @@ def _title(method: str) -> str:
     return {"full": "full fine-tuning", "lora": "LoRA", "head": "new head alone"}[method]
 
 
-def _check_metric_names(recipe: Recipe) -> None:
-    named = [("evaluation.primary", recipe.evaluation.primary)]
-    named += [(f"gates.{index}.metric", gate.metric) for index, gate in enumerate(recipe.gates)]
-    for name, arm in recipe.arms.items():
-        if arm.training.metric_for_best_model:
-            where = f"arms.{name}.training.metric_for_best_model"
-            named.append((where, arm.training.metric_for_best_model))
+def _check_metric_names(recipe: Recipe, task: Task) -> None:
+    """Refuse metrics that nobody measures, and choices by a metric that judges nothing."""
+    choosing = [("evaluation.primary", recipe.evaluation.primary)]
+    choosing += [
+        (f"arms.{name}.training.metric_for_best_model", arm.training.metric_for_best_model)
+        for name, arm in recipe.arms.items()
+        if arm.training.metric_for_best_model
+    ]
+    named = [(f"gates.{index}.metric", gate.metric) for index, gate in enumerate(recipe.gates)]
     if recipe.published:
-        for run, figures in recipe.published.figures.items():
-            named += [(f"published.figures.{run}", name) for name in figures]
-    problems = []
-    for where, name in named:
-        if name not in CATALOGUE:
-            try:
-                metric(name)
-            except KeyError as error:
-                problems.append(Problem(where, str(error.args[0]), f"one of {sorted(CATALOGUE)}"))
-    judged = CATALOGUE.get(recipe.evaluation.primary)
-    if judged is not None and judged.higher_is_better is None:
-        what = f"'{judged.name}' describes and does not judge"
-        problems.append(Problem("evaluation.primary", what, "choose a metric with a direction"))
+        named += [
+            (f"published.figures.{run}", name)
+            for run, figures in recipe.published.figures.items()
+            for name in figures
+        ]
+    judging = [m.metric.name for m in task.measures if m.metric.higher_is_better is not None]
+    problems = [
+        Problem(where, f"'{name}' is no metric of {task.name}", _nearest(name, list(CATALOGUE)))
+        for where, name in named
+        if name not in CATALOGUE
+    ]
+    problems += [
+        Problem(where, f"'{name}' is no metric that can choose", _nearest(name, judging))
+        for where, name in choosing
+        if name not in judging
+    ]
     if problems:
         raise RecipeError("recipe", problems)
+
+
+def _nearest(name: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=1)
+    return f"did you mean '{near[0]}'?" if near else f"choose one of {sorted(known)}"

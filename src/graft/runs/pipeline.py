@@ -68,7 +68,7 @@ def prepare_data(experiment: Experiment) -> pd.DataFrame:
     dataset, report = load_dataset(recipe.data, experiment.loaded.folder, recipe.seed)
     prints = {part.split: part.fingerprint for part in report.splits}
     _check_same_rows(experiment, prints)
-    report = with_lengths(report, dataset.frame, experiment.base(), recipe.base)
+    report = with_lengths(experiment.task, report, dataset.frame, experiment.base(), recipe.base)
     write_index(experiment)
     experiment.paths.splits.parent.mkdir(parents=True, exist_ok=True)
     dataset.frame.to_parquet(experiment.paths.splits, index=False)

@@ -8,11 +8,11 @@ from graft.config.sections import BaseSection
 from graft.core.tables import DataReport
 from graft.data.counts import with_token_lengths
 from graft.models.locate import LocatedBase
-from graft.tasks.pairs import token_lengths
+from graft.tasks.protocol import Task
 
 
 def with_lengths(
-    report: DataReport, rows: pd.DataFrame, base: LocatedBase, section: BaseSection
+    task: Task, report: DataReport, rows: pd.DataFrame, base: LocatedBase, section: BaseSection
 ) -> DataReport:
     """Return the report with the token lengths of every text column and split filled in."""
     parts = {
@@ -21,7 +21,7 @@ def with_lengths(
         for column in split.lengths
     }
     texts = [text for part in parts.values() for text in part]
-    lengths, limit = token_lengths(base, section, texts)
+    lengths, limit = task.token_lengths(base, section, texts)
     found, start = {}, 0
     for key, part in parts.items():
         found[key] = lengths[start : start + len(part)].tolist()

@@ -2,37 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 
 import numpy as np
-import pandas as pd
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from graft.models.locate import LocatedBase
-from graft.tasks.protocol import Array
-
-
-@dataclass(frozen=True)
-class BaselineRows:
-    """What a baseline may look at.
-
-    Args:
-        train: Training rows with texts and label.
-        predicted: Rows to predict, with texts; their labels are not to be read.
-        base: The untouched base model.
-        encode: Base and rows to `score`, `first` and `second`.
-        seed: The experiment's seed.
-    """
-
-    train: pd.DataFrame
-    predicted: pd.DataFrame
-    base: LocatedBase
-    encode: Callable[[pd.DataFrame], Mapping[str, Array]]
-    seed: int
+from graft.tasks.protocol import Array, Baseline, BaselineRows
 
 
 def majority(rows: BaselineRows) -> dict[str, Array]:
@@ -73,13 +51,13 @@ def frozen_probe(rows: BaselineRows) -> dict[str, Array]:
 
 
 def _relation(columns: Mapping[str, Array]) -> Array:
-    first, second = columns["first"], columns["second"]
+    first, second = columns["sentence1"], columns["sentence2"]
     return np.hstack([np.abs(first - second), first * second])
 
 
-PAIR_BASELINES: Mapping[str, tuple[str, Callable[[BaselineRows], dict[str, Array]]]] = {
-    "majority": ("majority class", majority),
-    "tfidf": ("TF-IDF cosine", tfidf),
-    "base": ("untouched base", base),
-    "frozen_probe": ("frozen base + logistic probe", frozen_probe),
+PAIR_BASELINES: Mapping[str, Baseline] = {
+    "majority": Baseline("majority class", majority),
+    "tfidf": Baseline("TF-IDF cosine", tfidf),
+    "base": Baseline("untouched base", base),
+    "frozen_probe": Baseline("frozen base + logistic probe", frozen_probe),
 }

@@ -29,6 +29,7 @@ from graft.models.adapters import (
 from graft.models.encoder import add_identity_head, load_encoder, quiet_transformers, reinitialise
 from graft.models.locate import LocatedBase
 from graft.models.report import Added, with_new_tensors
+from graft.tasks.pair_baselines import PAIR_BASELINES
 from graft.tasks.protocol import Array
 
 _LOSSES: dict[str, type[nn.Module]] = {
@@ -73,6 +74,7 @@ class PairsTask:
     name = "pairs"
     text_roles: tuple[str, ...] = ("sentence1", "sentence2")
     measures = PAIR_MEASURES
+    baselines = PAIR_BASELINES
 
     def build(
         self, arm: ArmSection, base: LocatedBase, seed: int
@@ -191,7 +193,15 @@ class PairsTask:
         second = vectors[[place[text] for text in rows["sentence2"]]]
         norms = np.linalg.norm(first, axis=1) * np.linalg.norm(second, axis=1)
         score = (first * second).sum(axis=1) / np.maximum(norms, 1e-12)
-        return {"score": score, "first": first, "second": second}
+        return {"score": score, "sentence1": first, "sentence2": second}
+
+    def token_lengths(
+        self, base: LocatedBase, section: BaseSection, texts: list[str]
+    ) -> tuple[Array, int]:
+        """Return the tokens of each text before truncation, and the model's limit."""
+        encoder = load_encoder(base, section).model
+        ids = encoder.tokenizer(texts, truncation=False, padding=False, verbose=False)["input_ids"]
+        return np.array([len(row) for row in ids]), int(encoder.max_seq_length or 0)
 
     def decide(self, rows: pd.DataFrame) -> float:
         """Return the threshold of the best F1 on these rows."""
@@ -210,13 +220,6 @@ def token_ids(model: nn.Module, texts: list[str]) -> list[list[int]]:
     )
     ids: list[list[int]] = encoded["input_ids"]
     return ids
-
-
-def token_lengths(base: LocatedBase, section: BaseSection, texts: list[str]) -> tuple[Array, int]:
-    """Return the tokens of each text before truncation, and the model's limit."""
-    encoder = load_encoder(base, section).model
-    ids = encoder.tokenizer(texts, truncation=False, padding=False, verbose=False)["input_ids"]
-    return np.array([len(row) for row in ids]), int(encoder.max_seq_length or 0)
 
 
 def assert_encoder(model: nn.Module) -> SentenceTransformer:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -10,7 +11,7 @@ import numpy as np
 import pandas as pd
 from torch import Tensor, nn
 
-from graft.config.sections import ArmSection
+from graft.config.sections import ArmSection, BaseSection
 from graft.core.origins import LoadReport
 from graft.metrics.measures import Measure
 from graft.models.locate import LocatedBase
@@ -18,6 +19,31 @@ from graft.models.locate import LocatedBase
 Example = Any
 Batch = Any
 Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class BaselineRows:
+    """What a baseline may look at.
+
+    Args:
+        train: Training rows with texts and label.
+        predicted: Rows to predict, with texts; their labels are not to be read.
+        encode: Rows to the prediction columns of the untouched base, embeddings included.
+        seed: The experiment's seed.
+    """
+
+    train: pd.DataFrame
+    predicted: pd.DataFrame
+    encode: Callable[[pd.DataFrame], Mapping[str, Array]]
+    seed: int
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """An honest yardstick: what it is called and how it predicts."""
+
+    title: str
+    predict: Callable[[BaselineRows], dict[str, Array]]
 
 
 class Task(Protocol):
@@ -30,6 +56,7 @@ class Task(Protocol):
     name: str
     text_roles: tuple[str, ...]
     measures: tuple[Measure, ...]
+    baselines: Mapping[str, Baseline]
 
     def build(self, arm: ArmSection, base: LocatedBase, seed: int) -> tuple[nn.Module, LoadReport]:
         """Return the model of `arm` before training: base loaded, adapter or head attached."""
@@ -78,7 +105,17 @@ class Task(Protocol):
     def predict_folder(
         self, folder: Path, rows: pd.DataFrame, adapter: Path | None
     ) -> Mapping[str, Array]:
-        """Return prediction columns of a saved folder, loaded the way its users load it."""
+        """Return prediction columns of a saved folder, loaded the way its users load it.
+
+        Columns of one dimension are predictions; a column of two dimensions holds the embeddings
+        of the text role that it is named after.
+        """
+        ...
+
+    def token_lengths(
+        self, base: LocatedBase, section: BaseSection, texts: list[str]
+    ) -> tuple[Array, int]:
+        """Return the tokens of each text before truncation, and the model's limit."""
         ...
 
     def decide(self, rows: pd.DataFrame) -> float:

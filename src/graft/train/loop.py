@@ -95,13 +95,13 @@ class _Loop:
         total = self.plan.total_steps
         with progress_bar(f"train {self.job.paths.name}", total, first) as report:
             for step in range(first, total):
+                if self.stopped_early:
+                    break
                 if (phase := self._phase_from(step)) is not None:
                     self._enter(phase)
                 result = self._take(step)
                 report(step + 1, f"loss {result.loss:.4f}")
                 self._evaluate_and_save(step + 1)
-                if self.stopped_early:
-                    break
         self._leave_phase()
         self._restore_best()
         return self._ledger()
@@ -137,6 +137,7 @@ class _Loop:
         self.tokens, self.padding = state["tokens"], state["padding"]
         self.resumed_at = [*state["resumed_at"], found.step]
         self.job.selection.restore(state["selection"])
+        self._stop_if_exhausted(found.step)
         checkpoints.restore_weights(found, {**self.parameters, **named_buffers(self.model)})
         checkpoints.restore_optimizer(found, self.optimizer, self.parameters)
 
@@ -248,13 +249,17 @@ class _Loop:
             "best": best,
         }
         append_jsonl(self.job.paths.history, record)
-        if self.job.selection.exhausted and step < self.plan.total_steps:
-            search = self.job.selection
+        self._stop_if_exhausted(step)
+        return best
+
+    def _stop_if_exhausted(self, step: int) -> None:
+        search = self.job.selection
+        if search.exhausted and step < self.plan.total_steps:
+            best = "none" if search.best is None else f"{search.best:.4f}"
             self.stopped_early = (
-                f"no better {search.metric} in {search.misses} evaluations (best {search.best:.4f} "
+                f"no better {search.metric} in {search.misses} evaluations (best {best} "
                 f"at step {search.best_step})"
             )
-        return best
 
     def _save(self, step: int) -> None:
         recorder = self._recorder()
