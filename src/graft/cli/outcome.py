@@ -59,7 +59,8 @@ def verdicts(evidence: Evidence) -> list[str]:
     for card in cards(evidence):
         lines += ["", f"{card.run.name} ({card.run.title}): {card.word}."]
         clean = f"On the clean rows: {card.clean}" if card.clean else ""
-        lines += [f"  {line}" for line in (card.sentence, clean, card.certainty) if line]
+        ladder = f"Against the strongest baseline: {card.ladder}" if card.ladder else ""
+        lines += [f"  {line}" for line in (card.sentence, clean, card.certainty, ladder) if line]
     return [line for index, line in enumerate(lines) if line or index > 2]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
-from graft.core.roles import Split
+from graft.core.roles import Role, Split
 from graft.core.scores import Metric, Score
 from graft.core.tables import LeakageReport
 from graft.core.verdicts import GateResult, PairedDifference, Verdict
@@ -55,6 +55,8 @@ class Card:
         certainty: How sure it is.
         adapted: What was trained.
         benefit: What it buys.
+        ladder: How it stands against the strongest baseline other than the base; empty if there
+            is none.
         strips: Intervals of the difference, all rows and clean rows.
         gates: Gates of this arm.
         statuses: How many findings of the arm have which status, in words.
@@ -69,6 +71,7 @@ class Card:
     certainty: str
     adapted: str
     benefit: str
+    ladder: str
     strips: tuple[Strip, ...]
     gates: tuple[GateResult, ...]
     statuses: dict[str, int]
@@ -151,12 +154,32 @@ def _card(
         certainty=words.certainty_sentence(main) if main else "Nothing can be said.",
         adapted=words.adapted_sentence(arm),
         benefit=words.benefit_sentence(arm, evidence.base),
+        ladder=_ladder(evidence, main) if main else "",
         strips=tuple(_strip(item, scale) for item in items if item.difference is not None),
         gates=gates,
         statuses=dict(sorted(statuses.items())),
         blocked=sum(f.blocks and f.where == arm.name for f in findings)
         + sum(not gate.reached for gate in gates),
     )
+
+
+def _ladder(evidence: Evidence, main: PairedDifference) -> str:
+    """Return the verdict against the cheapest thing that might have done as well."""
+    baselines = {run.name for run in evidence.runs if run.entry.role == Role.baseline}
+    others = [
+        item
+        for item in evidence.comparison.pairs
+        if (item.candidate, item.metric, item.subset) == (main.candidate, main.metric, main.subset)
+        and item.reference in baselines - {evidence.index.base_run}
+        and item.reference_value is not None
+    ]
+    if not others:
+        return ""
+    sign = -1.0 if catalogue.metric(main.metric).higher_is_better is False else 1.0
+    strongest = max(others, key=lambda item: sign * (item.reference_value or 0.0))
+    word = words.VERDICT_WORDS[strongest.verdict].capitalize()
+    sentence = words.difference_sentence(strongest, evidence.title(strongest.reference))
+    return f"{word}. {sentence}"
 
 
 def _strip(item: PairedDifference, scale: tuple[float, float]) -> Strip:
