@@ -136,7 +136,7 @@ def text_components(rows: pd.DataFrame, texts: tuple[str, ...] = TEXTS) -> np.nd
     at_row = np.tile(np.arange(count), len(texts))
     size = count + int(codes.max()) + 1
     edges = coo_array((np.ones(len(codes), bool), (at_row, codes + count)), shape=(size, size))
-    components = connected_components(edges, directed=False)[1][:count]
+    components = np.asarray(connected_components(edges, directed=False)[1][:count])
     return pd.factorize(components)[0]
 
 
