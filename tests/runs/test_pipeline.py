@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from safetensors.numpy import load_file, save_file
 from sentence_transformers import SentenceTransformer
 
 import graft
-from graft.core.errors import ModelError, RunFolderError
+from graft.core.errors import DataError, ModelError, RunFolderError
 from graft.core.files import read_json, sha256_file, write_manifest
 from graft.core.findings import Findings, Status
 from graft.core.layout import ExperimentPaths
@@ -176,6 +177,24 @@ def test_an_artefact_that_is_not_the_trained_model_fails_the_run(
     found = statuses(result.findings, "lora")
     assert result.exit_code == 2
     assert caught_by <= {name for name, status in found.items() if status is Status.failed}
+
+
+def test_rows_in_memory_give_what_the_same_files_give(
+    tiny_recipe: dict[str, Any], pair_files: tuple[Path, Path], tmp_path: Path
+) -> None:
+    data = {"columns": {"label": "label"}, "slices": ["kind"]}
+    recipe = {**tiny_recipe, "data": data, "arms": {"standard": {}}, "baselines": ["base"]}
+    frames = dict(zip(("train", "test"), map(read_rows_of, pair_files), strict=True))
+    before = {name: frame.copy() for name, frame in frames.items()}
+    result = graft.run(recipe, root=tmp_path, frames=frames)
+    assert result.verdicts == {"standard": Verdict.better}
+    assert all(frame.equals(before[name]) for name, frame in frames.items())
+    with pytest.raises(DataError, match="give 'train'"):
+        graft.run(recipe, root=tmp_path / "b", frames={"test": frames["test"]})
+
+
+def read_rows_of(path: Path) -> pd.DataFrame:
+    return pd.read_json(path, lines=True)
 
 
 def test_a_gate_that_is_missed_fails_the_run(

@@ -9,9 +9,12 @@ from typing import Any
 
 import pandas as pd
 
-from graft.core.errors import Problem, RunFolderError
+from graft.core.errors import DataError, Problem, RunFolderError
 from graft.core.files import read_json, write_json
-from graft.data.loading import load_dataset
+from graft.core.roles import Split
+from graft.core.tables import DataReport
+from graft.data.dataset import Dataset
+from graft.data.loading import dataset_from_frames, load_dataset
 from graft.runs.arms import train_arm
 from graft.runs.baselines import run_baselines
 from graft.runs.experiment import Experiment, open_experiment, write_index
@@ -35,6 +38,7 @@ def run(
     overrides: Iterable[str] = (),
     root: Path | str = "runs",
     *,
+    frames: Mapping[str, pd.DataFrame] | None = None,
     restart: bool = False,
 ) -> Result:
     """Return the result of the experiment that a recipe describes, running what is not done yet.
@@ -43,16 +47,27 @@ def run(
         source: Recipe file, or its content as a mapping.
         overrides: `key=value` pairs, as for `--set`.
         root: Folder under which the experiment's folder lies.
+        frames: Rows in memory instead of the recipe's files: `train`, and if wanted `validation`
+            and `test`.
         restart: Begin anew instead of taking up what is there.
 
     Raises:
         GraftError: With everything that is wrong, where, and what to do.
+
+    Example:
+        >>> run({"name": "x", "data": {"train": "none.csv"}, "arms": {"standard": {}}})
+        Traceback (most recent call last):
+        ...
+        graft.core.errors.DataError: ...
     """
+    if frames is not None:
+        _check_names(frames)
+    overrides = [*overrides, *(f"data.{split}=rows in memory" for split in frames or {})]
     experiment = open_experiment(source, overrides, root, restart=restart)
     require_tracking(experiment.recipe)
     recipe = experiment.recipe
     logger.info("data: reading and checking %s", recipe.data.train)
-    rows = prepare_data(experiment)
+    rows = prepare_data(experiment, frames)
     leaked = leaked_rows(experiment)
     logger.info("baselines: %s", ", ".join(recipe.baselines))
     run_baselines(experiment, rows, leaked, recipe.baselines)
@@ -62,10 +77,15 @@ def run(
     return finish(experiment)
 
 
-def prepare_data(experiment: Experiment) -> pd.DataFrame:
+def prepare_data(
+    experiment: Experiment, frames: Mapping[str, pd.DataFrame] | None = None
+) -> pd.DataFrame:
     """Read, check and split the rows; write index, data report and splits; return the rows."""
     recipe = experiment.recipe
-    dataset, report = load_dataset(recipe.data, experiment.loaded.folder, recipe.seed)
+    if frames is None:
+        dataset, report = load_dataset(recipe.data, experiment.loaded.folder, recipe.seed)
+    else:
+        dataset, report = _from_memory(experiment, frames)
     prints = {part.split: part.fingerprint for part in report.splits}
     _check_same_rows(experiment, prints)
     report = with_lengths(experiment.task, report, dataset.frame, experiment.base(), recipe.base)
@@ -75,6 +95,24 @@ def prepare_data(experiment: Experiment) -> pd.DataFrame:
     write_json(experiment.paths.data_report, report)
     write_json(experiment.paths.fingerprints, prints)
     return dataset.frame
+
+
+def _check_names(frames: Mapping[str, pd.DataFrame]) -> None:
+    if set(frames) - set(Split) or Split.train not in frames:
+        fix = "give 'train', and if wanted 'validation' and 'test'"
+        raise DataError("frames", [Problem("frames", f"are {sorted(frames)}", fix)])
+
+
+def _from_memory(
+    experiment: Experiment, frames: Mapping[str, pd.DataFrame]
+) -> tuple[Dataset, DataReport]:
+    return dataset_from_frames(
+        frames[Split.train],
+        experiment.recipe.data,
+        experiment.recipe.seed,
+        validation=frames.get(Split.validation),
+        test=frames.get(Split.test),
+    )
 
 
 def _check_same_rows(experiment: Experiment, prints: dict[str, str]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import sys
+import time
 from collections.abc import Callable, Iterator
 
 from rich.console import Console
@@ -39,6 +40,12 @@ def progress_bar(title: str, total: int, done: int = 0) -> Iterator[Report]:
         TextColumn("{task.fields[note]}"),
         TimeRemainingColumn(),
     )
+    started, first = time.monotonic(), done
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task(title, total=total, completed=done, note="")
-        yield lambda done, note: progress.update(task, completed=done, note=note)
+
+        def report(done: int, note: str) -> None:
+            rate = (done - first) / max(time.monotonic() - started, 1e-9)
+            progress.update(task, completed=done, note=f"{note}, {rate:.1f} steps/s")
+
+        yield report
