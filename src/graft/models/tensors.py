@@ -86,5 +86,5 @@ def sha256_tensor(tensor: torch.Tensor) -> str:
     """
     flat = tensor.detach().cpu().contiguous()
     digest = hashlib.sha256(f"{flat.dtype}{tuple(flat.shape)}".encode())
-    digest.update(flat.reshape(-1).view(torch.uint8).numpy().tobytes())
+    digest.update(flat.reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,6 +14,8 @@ from graft.core.files import sha256_text
 from graft.core.ledger import PhaseRecord, TensorRecord
 from graft.models.tensors import sha256_tensor
 from graft.train.modes import named_buffers, named_parameters
+
+_SLICE = 2**20  # elements compared at once
 
 
 @dataclass
@@ -136,7 +139,7 @@ class PhaseRecorder:
             first_gradient=self.counts.first_gradients.get(name),
             relative_change=change[0],
             changed_share=change[1],
-            nonzero_share=float((now != 0).double().mean()) if now.numel() else 0.0,
+            nonzero_share=int(now.count_nonzero()) / max(now.numel(), 1),
             finite=bool(torch.isfinite(now).all()) if now.is_floating_point() else True,
             sha256_before=self.hashes[name],
             sha256_after=after,
@@ -154,7 +157,14 @@ class PhaseRecorder:
 
 
 def _change(before: Tensor, now: Tensor) -> tuple[float, float]:
-    moved = float((now.double() - before.double()).norm())
-    size = float(before.double().norm())
-    share = float((now != before).double().mean())
-    return (moved / size if size > 0 else moved), share
+    """Return ‖now − before‖ / ‖before‖ and the share of changed elements, in double precision."""
+    moved = size = 0.0
+    changed = 0
+    # Slice by slice: copies of a whole embedding table would be the peak memory of the run.
+    slices = (torch.split(tensor.flatten(), _SLICE) for tensor in (before, now))
+    for old, new in zip(*slices, strict=True):
+        moved += float((new.double() - old.double()).square().sum())
+        size += float(old.double().square().sum())
+        changed += int((new != old).sum())
+    share = changed / max(now.numel(), 1)
+    return (math.sqrt(moved / size) if size > 0 else math.sqrt(moved)), share
