@@ -93,3 +93,21 @@ def test_every_row_is_clean_or_named(texts, label):
     assert len({item.row for item in bad}) + len(clean) == len(texts)
     assert all(isinstance(text, str) and text.strip() for text in clean["sentence1"])
     assert clean["label"].between(0, 1).all()
+
+
+def test_graded_labels_are_scaled_by_the_range_that_the_recipe_gives():
+    frame = pd.DataFrame({"sentence1": ["a"] * 3, "sentence2": ["b"] * 3, "label": [0, 2.5, 5]})
+    clean, bad = check_rows(frame, np.arange(1, 4), (0.0, 5.0))
+    assert (clean["label"].tolist(), bad) == ([0.0, 0.5, 1.0], [])
+    _, bad = check_rows(frame, np.arange(1, 4))
+    assert [item.row for item in bad] == [2, 3]
+    assert "set data.label_range (the labels run from 0 to 5" in bad[0].fix
+
+
+def test_a_number_too_large_for_any_float_is_no_label():
+    frame = pd.DataFrame(
+        {"sentence1": ["a"], "sentence2": ["b"], "label": pd.Series([10**400], dtype=object)}
+    )
+    clean, bad = check_rows(frame, np.array([1]))
+    assert clean.empty
+    assert "not a number" in bad[0].what

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from graft.config.sections import ArmSection, BaseSection, Section
 
@@ -56,6 +56,10 @@ class DataSection(Section):
     columns: dict[str, str] = Field(
         {}, description="Role to column: sentence1, sentence2, label (or score), group, time."
     )
+    label_range: tuple[float, float] = Field(
+        (0.0, 1.0),
+        description="Smallest and largest label of the files; labels are scaled to 0..1 by it.",
+    )
     slices: tuple[str, ...] = Field((), description="Columns by which metrics are reported too.")
     split: SplitSection = SplitSection()
     leakage: LeakageSection = LeakageSection()
@@ -63,6 +67,13 @@ class DataSection(Section):
     on_bad_rows: Literal["stop", "drop"] = Field(
         "stop", description="stop: name them and end; drop: name them and go on without them."
     )
+
+    @field_validator("label_range")
+    @classmethod
+    def _range_rises(cls, value: tuple[float, float]) -> tuple[float, float]:
+        if value[0] >= value[1]:
+            raise ValueError("the first number must be below the second")
+        return value
 
 
 class EvaluationSection(Section):

@@ -125,7 +125,7 @@ def _part(
     table = source.table
     names = {**columns, **{name: name for name in section.slices}}
     picked = pd.DataFrame({name: table.frame[column] for name, column in names.items()})
-    clean, bad = check_rows(picked, table.source_rows)
+    clean, bad = check_rows(picked, table.source_rows, section.label_range)
     notes = settle(table.name, bad, section.on_bad_rows)
     if clean.empty:
         what = f"none of its {len(picked)} rows can be used"

@@ -16,16 +16,19 @@ NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*")
 ISO_FIX = "write a number or an ISO 8601 date such as 2024-05-31T12:00:00"
 
 
-def check_rows(frame: pd.DataFrame, rows: np.ndarray) -> tuple[pd.DataFrame, list[BadRow]]:
+def check_rows(
+    frame: pd.DataFrame, rows: np.ndarray, label_range: tuple[float, float] = (0.0, 1.0)
+) -> tuple[pd.DataFrame, list[BadRow]]:
     """Return the frame with clean types, and every row that has none.
 
     Texts must be strings with a visible character, labels finite numbers (or strings that are
-    numbers) in 0..1, groups filled, times numbers or ISO 8601 dates. Columns that are no roles
-    are turned into strings, with `(missing)` for an empty cell.
+    numbers) in the label range, which is scaled to 0..1, groups filled, times numbers or ISO 8601
+    dates. Columns that are no roles are turned into strings, with `(missing)` for an empty cell.
 
     Args:
         frame: Role columns under their roles, and slice columns.
         rows: [N] row numbers for the errors.
+        label_range: Smallest and largest label of the files.
 
     Returns:
         The frame without the bad rows (its index tells which are left; labels are float, groups
@@ -42,7 +45,7 @@ def check_rows(frame: pd.DataFrame, rows: np.ndarray) -> tuple[pd.DataFrame, lis
         if column in ("sentence1", "sentence2"):
             bad += _texts(frame[column], rows)
         elif column == "label":
-            clean[column], found = _labels(frame[column], rows)
+            clean[column], found = _labels(frame[column], rows, label_range)
             bad += found
         elif column == "time":
             clean[column], found = _times(frame[column], rows)
@@ -75,24 +78,31 @@ def _texts(column: pd.Series[Any], rows: np.ndarray) -> list[BadRow]:
     return bad
 
 
-def _labels(column: pd.Series[Any], rows: np.ndarray) -> tuple[np.ndarray, list[BadRow]]:
+def _labels(
+    column: pd.Series[Any], rows: np.ndarray, label_range: tuple[float, float]
+) -> tuple[np.ndarray, list[BadRow]]:
+    low, high = label_range
     values = np.array([_number(value) for value in column], dtype=np.float64)
     bad = [
-        BadRow(int(row), f"label is {shown(value)}, not a number", "write a number in 0 to 1")
+        BadRow(
+            int(row),
+            f"label is {shown(value)}, not a number",
+            f"write a number in {low:g} to {high:g}",
+        )
         for row, value, number in zip(rows, column, values, strict=True)
         if math.isnan(number)
     ]
     with np.errstate(invalid="ignore"):
-        outside = (values < 0) | (values > 1)
+        outside = (values < low) | (values > high)
     if outside.any():
         known = values[~np.isnan(values)]
         span = f"the labels run from {known.min():g} to {known.max():g}"
-        fix = f"scale them to 0..1 ({span}; {int(outside.sum())} rows are outside)"
+        fix = f"set data.label_range ({span}; {int(outside.sum())} rows are outside)"
         bad += [
-            BadRow(int(row), f"label is {number:g}, outside 0..1", fix)
+            BadRow(int(row), f"label is {number:g}, outside {low:g}..{high:g}", fix)
             for row, number in zip(rows[outside], values[outside], strict=True)
         ]
-    return values, bad
+    return (values - low) / (high - low), bad
 
 
 def _times(column: pd.Series[Any], rows: np.ndarray) -> tuple[pd.Series[Any], list[BadRow]]:
@@ -118,8 +128,10 @@ def _number(value: object) -> float:
     if isinstance(value, str):
         value = float(value) if NUMBER.fullmatch(value) else math.nan
     if isinstance(value, bool | int | float | np.bool_ | np.integer | np.floating):
-        # An integer of 400 digits has no float; it is out of any range anyway.
-        number = float(value) if not isinstance(value, int) or value.bit_length() < 1000 else 0.0
+        # An integer of 400 digits has no float.
+        number = (
+            float(value) if not isinstance(value, int) or value.bit_length() < 1000 else math.inf
+        )
         return number if math.isfinite(number) else math.nan
     return math.nan
 
