@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from functools import lru_cache
 
 import pandas as pd
@@ -45,3 +46,4 @@ def run_baselines(
         files = {split: paths.predictions(split) for split in (deciding, Split.test)}
         write_predictions(experiment.task, predicted, columns, files, leaked)
         save_embeddings(paths, columns, predicted)
+    gc.collect()  # the base model is held by cycles; the first arm must not start on top of it

@@ -109,6 +109,10 @@ def _map(experiment: Experiment, paths: RunPaths, test: pd.DataFrame) -> tuple[S
     if not (embeddings.is_file() and slices and experiment.recipe.evaluation.clusters):
         return ()
     with np.load(embeddings) as saved:
+        lost = sorted(set(experiment.task.text_roles) - set(saved.files))
+        if lost:
+            what = f"holds no embeddings of {lost}; another version of Graft wrote it"
+            raise RunFolderError("run folder", [Problem(str(embeddings), what, "use --restart")])
         vectors = {role: saved[role] for role in experiment.task.text_roles}
     place = paths.embeddings(Split.test)
     return map_texts(test, vectors, slices[0], experiment.recipe.seed, place)
