@@ -11,7 +11,7 @@ import pandas as pd
 from pyarrow import ArrowException
 
 from graft.core.errors import GraftError, Problem, RunFolderError
-from graft.core.experiment import ExperimentIndex
+from graft.core.experiment import BASE_RUN, ExperimentIndex
 from graft.core.files import read_json, read_jsonl
 from graft.core.layout import ExperimentPaths, RunPaths
 from graft.core.ledger import Ledger
@@ -22,7 +22,6 @@ from graft.core.tables import DataReport
 
 T = TypeVar("T")
 Primary = Callable[[pd.DataFrame], float | None]
-BASE_RUN = "base"
 
 
 class EvidenceMissingError(GraftError):

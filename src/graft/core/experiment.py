@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from graft.core.roles import Role
 
+BASE_RUN = "base"  # the baseline that is the untouched base model
+
 
 @dataclass(frozen=True)
 class RunEntry:

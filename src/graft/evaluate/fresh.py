@@ -106,7 +106,7 @@ def _predict(job: FreshJob, artefact: FreshArtefact, rows: pd.DataFrame) -> floa
     adapter = Path(artefact.adapter) if artefact.adapter else None
     columns = task.predict_folder(Path(artefact.folder), rows, adapter)
     place = run.of_adapter if adapter else run.predictions
-    deciding = decision_split(list(rows["split"].unique()))
+    deciding = decision_split(rows)
     files = {split: place(split) for split in (deciding, Split.test)}
     write_predictions(task, rows, columns, files, frozenset(job.leaked))
     if adapter is None:

@@ -46,14 +46,14 @@ def predict(
     return columns
 
 
-def decision_split(splits: Sequence[str]) -> Split:
+def decision_split(rows: pd.DataFrame) -> Split:
     """Return the split on which thresholds are chosen: validation, or train if there is none.
 
     Example:
-        >>> decision_split(["train", "test"])
+        >>> decision_split(pd.DataFrame({"split": ["train", "test"]}))
         <Split.train: 'train'>
     """
-    return Split.validation if Split.validation in splits else Split.train
+    return Split.validation if (rows["split"] == Split.validation).any() else Split.train
 
 
 def write_predictions(
@@ -74,7 +74,7 @@ def write_predictions(
     """
     plain = {name: values for name, values in columns.items() if values.ndim == 1}
     frame = rows.reset_index(drop=True).assign(**plain)
-    deciding = decision_split(list(frame["split"].unique()))
+    deciding = decision_split(frame)
     frame["threshold"] = task.decide(frame[frame["split"] == deciding])
     frame["leaked"] = frame["row"].isin(leaked)
     for split, path in files.items():
@@ -85,6 +85,6 @@ def write_predictions(
 
 def rows_to_predict(rows: pd.DataFrame) -> pd.DataFrame:
     """Return the rows that every run predicts: those of the deciding split, then the test rows."""
-    deciding = decision_split(list(rows["split"].unique()))
+    deciding = decision_split(rows)
     kept = rows[rows["split"].isin([deciding, Split.test])]
     return kept.reset_index(drop=True)

@@ -74,7 +74,7 @@ def trace_origins(
     model: SentenceTransformer, base: LocatedBase, allow: tuple[str, ...]
 ) -> LoadReport:
     """Return the origin of every tensor in memory, each compared bit for bit with its file."""
-    folders = _module_folders(base.folder, model)
+    folders = _module_folders(base.folder)
     states = {index: dict(module.state_dict()) for index, module in enumerate(model)}
     backbone = model[0].auto_model
     backbone_names = dict.fromkeys(backbone.state_dict())
@@ -124,9 +124,8 @@ def trace_origins(
     )
 
 
-def _module_folders(folder: Path, model: SentenceTransformer) -> dict[str, int]:
+def _module_folders(folder: Path) -> dict[str, int]:
     """Return the index of the module that each weight folder belongs to."""
-    del model
     places = {"": 0}
     for file in weight_files(folder):
         parent = file.relative_to(folder).parent.as_posix()

@@ -14,9 +14,8 @@ from torch import nn
 from graft.config.sections import ArmSection
 from graft.core.costs import RunCost
 from graft.core.errors import ModelError, Problem
-from graft.core.files import committed_folder, manifest_problems, read_json, write_json
+from graft.core.files import committed_folder, manifest_problems, write_json
 from graft.core.layout import RunPaths
-from graft.core.ledger import Ledger
 from graft.core.origins import LoadReport
 from graft.core.plan import ResolvedPlan
 from graft.core.roles import Split
@@ -177,7 +176,7 @@ def _write_in_memory(
     examples = experiment.task.prepare(predicted, prepared.model)
     size = prepared.arm.training.per_device_eval_batch_size
     columns = predict(experiment.task, prepared.model, examples, size)
-    deciding = decision_split(list(predicted["split"].unique()))
+    deciding = decision_split(predicted)
     files = {split: paths.in_memory(split) for split in (deciding, Split.test)}
     write_predictions(experiment.task, predicted, columns, files, leaked)
 
@@ -192,8 +191,8 @@ def _write_artefact(experiment: Experiment, prepared: PreparedArm, paths: RunPat
         experiment.task.save(model, folder)
 
 
-def read_trained(paths: RunPaths) -> tuple[ResolvedPlan, Ledger]:
-    """Return plan and ledger of a trained arm.
+def require_trained(paths: RunPaths) -> None:
+    """Return if the arm is trained to the end and its artefact verifies.
 
     Raises:
         ModelError: The arm is not trained, or its artefact does not verify.
@@ -202,4 +201,3 @@ def read_trained(paths: RunPaths) -> tuple[ResolvedPlan, Ledger]:
         problems = manifest_problems(paths.model) if paths.model.is_dir() else []
         what = Problem(str(paths.root), "is not trained to the end", "run `graft train`")
         raise ModelError(paths.name, problems or [what])
-    return read_json(paths.plan, ResolvedPlan), read_json(paths.ledger, Ledger)

@@ -39,7 +39,7 @@ def run_baselines(
         encode=lambda part: encode_by_split(tuple(part["split"].unique())),
         seed=experiment.recipe.seed,
     )
-    deciding = decision_split(list(predicted["split"].unique()))
+    deciding = decision_split(predicted)
     for name in missing:
         paths = experiment.paths.run(name)
         columns = experiment.task.baselines[name].predict(context)

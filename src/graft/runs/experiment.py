@@ -12,7 +12,7 @@ from typing import Any
 from graft.config.loading import LoadedRecipe, load_recipe
 from graft.config.recipe import Recipe
 from graft.core.errors import Problem, RecipeError, RunFolderError
-from graft.core.experiment import ExperimentIndex, RunEntry
+from graft.core.experiment import BASE_RUN, ExperimentIndex, RunEntry
 from graft.core.files import read_json, sha256_text, write_json, write_text
 from graft.core.layout import ExperimentPaths
 from graft.core.roles import Role
@@ -21,8 +21,6 @@ from graft.models.locate import LocatedBase, locate_base
 from graft.runs.resources import hardware, versions
 from graft.tasks.protocol import Task
 from graft.tasks.registry import task_of
-
-BASE_RUN = "base"
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from graft.core.roles import Split
 from graft.core.tables import DataReport
 from graft.data.dataset import Dataset
 from graft.data.loading import dataset_from_frames, load_dataset
+from graft.data.storage import save_splits
 from graft.runs.arms import train_arm
 from graft.runs.baselines import run_baselines
 from graft.runs.experiment import Experiment, open_experiment, write_index
@@ -90,8 +91,7 @@ def prepare_data(
     _check_same_rows(experiment, prints)
     report = with_lengths(experiment.task, report, dataset.frame, experiment.base(), recipe.base)
     write_index(experiment)
-    experiment.paths.splits.parent.mkdir(parents=True, exist_ok=True)
-    dataset.frame.to_parquet(experiment.paths.splits, index=False)
+    save_splits(dataset, experiment.paths.splits)
     write_json(experiment.paths.data_report, report)
     write_json(experiment.paths.fingerprints, prints)
     return dataset.frame

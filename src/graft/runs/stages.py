@@ -13,7 +13,7 @@ from graft.audits.evidence import read_data_evidence, read_evidence, read_frame
 from graft.audits.registry import ARM_CHECKS, DATA_CHECKS
 from graft.core.costs import RunCost
 from graft.core.errors import Problem, RunFolderError
-from graft.core.experiment import ExperimentIndex
+from graft.core.experiment import BASE_RUN, ExperimentIndex
 from graft.core.files import read_json, write_json
 from graft.core.findings import Finding, Findings
 from graft.core.layout import RunPaths
@@ -22,6 +22,7 @@ from graft.core.scores import Score, ScoreBook
 from graft.core.tables import DataReport
 from graft.core.verdicts import Comparison
 from graft.data.leakage import leaked_ids
+from graft.data.storage import load_splits
 from graft.evaluate.clusters import map_texts
 from graft.evaluate.comparison import ComparisonSettings, compare, gates
 from graft.evaluate.fresh import (
@@ -33,8 +34,8 @@ from graft.evaluate.fresh import (
 from graft.evaluate.predictions import decision_split
 from graft.evaluate.published import published_figures
 from graft.evaluate.scoring import ScoringSettings, prediction_columns, score_book
-from graft.runs.arms import read_trained
-from graft.runs.experiment import BASE_RUN, Experiment
+from graft.runs.arms import require_trained
+from graft.runs.experiment import Experiment
 
 # Intervals cover 95 %; the verdicts of one headline are wrong together in at most 5 % of cases.
 ALPHA = 0.05
@@ -45,7 +46,7 @@ def read_rows(experiment: Experiment) -> pd.DataFrame:
     if not experiment.paths.splits.is_file():
         problem = Problem(str(experiment.paths.splits), "is missing", "run `graft baseline`")
         raise RunFolderError("run folder", [problem])
-    return read_frame(experiment.paths.splits)
+    return load_splits(experiment.paths.splits).frame
 
 
 def leaked_rows(experiment: Experiment) -> frozenset[str]:
@@ -61,7 +62,7 @@ def predict_artefacts(experiment: Experiment, arms: tuple[str, ...]) -> None:
     artefacts = []
     for name in arms:
         paths = experiment.paths.run(name)
-        read_trained(paths)
+        require_trained(paths)
         artefacts.append(FreshArtefact(str(paths.root), str(paths.model), None))
         if paths.adapter.is_dir():
             base = str(experiment.base(name).folder)
@@ -86,7 +87,7 @@ def score_runs(experiment: Experiment, names: tuple[str, ...]) -> None:
     index = read_json(experiment.paths.index, ExperimentIndex)
     roles = {entry.name: entry.role for entry in index.runs}
     rows = read_rows(experiment)
-    deciding = decision_split(list(rows["split"].unique()))
+    deciding = decision_split(rows)
     evaluation = experiment.recipe.evaluation
     settings = ScoringSettings(
         measures=experiment.task.measures,
