@@ -5,15 +5,26 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
-from graft.audits.evidence import DataEvidence, EvidenceMissingError, RunEvidence
+from graft.audits.evidence import EvidenceMissingError
 from graft.core.errors import NotApplicableError
 from graft.core.findings import Finding, Status
 from graft.core.jsonable import to_plain
 
 LISTED = 20
-E = TypeVar("E", RunEvidence, DataEvidence)
+
+
+class Evidence(Protocol):
+    """What a check looks at; its name says in a finding where that was."""
+
+    @property
+    def name(self) -> str:
+        """The run, or `data`."""
+        ...
+
+
+E = TypeVar("E", bound=Evidence)
 _ACCEPTABLE = (Status.failed, Status.error, Status.warned)
 
 

@@ -15,9 +15,14 @@ from graft.core.experiment import BASE_RUN, ExperimentIndex
 from graft.core.files import read_json, read_jsonl
 from graft.core.layout import ExperimentPaths, RunPaths
 from graft.core.ledger import Ledger
+from graft.core.options import OptionUse
 from graft.core.origins import LoadReport
 from graft.core.plan import ResolvedPlan
+from graft.core.probes import Probes, Reading, Spread
 from graft.core.roles import Role, Split
+from graft.core.saves import Saves
+from graft.core.scores import ScoreBook
+from graft.core.supervision import Supervision
 from graft.core.tables import DataReport
 
 T = TypeVar("T")
@@ -52,6 +57,16 @@ class RunEvidence:
         splits: Every row with its split: columns `row`, `split`.
         validation: Predictions of the saved artefact for the validation rows.
         primary_name: Name of the primary metric.
+        control: The control that the arm is, `none` for an arm that is meant to win.
+        supervision: What the loss saw of the training rows.
+        probes: What was measured with the model in hand.
+        options: What became of the options.
+        reading: How the model in memory reads the probe rows.
+        served: How the saved artefact, loaded afresh, reads them.
+        spread: How much of their space the artefact's embeddings use.
+        base_spread: The same of the untouched base.
+        scores: Metrics of the run.
+        saves: What a trainer wrote to disk; only of trainings that Graft did not run.
         missing: Field to the reason why it is None.
     """
 
@@ -73,6 +88,16 @@ class RunEvidence:
     splits: pd.DataFrame | None = None
     validation: pd.DataFrame | None = None
     primary_name: str | None = None
+    control: str = "none"
+    supervision: Supervision | None = None
+    probes: Probes | None = None
+    options: OptionUse | None = None
+    reading: Reading | None = None
+    served: Reading | None = None
+    spread: Spread | None = None
+    base_spread: Spread | None = None
+    scores: ScoreBook | None = None
+    saves: Saves | None = None
     missing: Mapping[str, str] = field(default_factory=dict)
 
     def given(self, name: str, value: T | None) -> T:
@@ -117,7 +142,12 @@ def _given(missing: Mapping[str, str], name: str, value: T | None) -> T:
 
 
 def read_evidence(
-    paths: ExperimentPaths, run: str, base_folder: Path, primary: Primary, method: str
+    paths: ExperimentPaths,
+    run: str,
+    base_folder: Path,
+    primary: Primary,
+    method: str,
+    control: str = "none",
 ) -> RunEvidence:
     """Return what the arm `run` left in its folder.
 
@@ -127,6 +157,7 @@ def read_evidence(
         base_folder: Folder of the base's weight files.
         primary: The primary metric of a frame of predictions.
         method: `full`, `lora` or `head`.
+        control: The control that the arm is, or `none`.
 
     Raises:
         RunFolderError: A file is there and cannot be read.
@@ -141,26 +172,71 @@ def read_evidence(
     adapter = None
     if method == "lora":
         adapter = reader.read("adapter", files.of_adapter(test), read_frame)
-    index = reader.read("primary_name", paths.index, lambda path: read_json(path, ExperimentIndex))
+    index = reader.json("primary_name", paths.index, ExperimentIndex)
+    base_run = paths.run(BASE_RUN)
     return RunEvidence(
         name=run,
         paths=files,
         method=method,
-        load=reader.read("load", files.load, lambda path: read_json(path, LoadReport)),
-        plan=reader.read("plan", files.plan, lambda path: read_json(path, ResolvedPlan)),
-        ledger=reader.read("ledger", files.ledger, lambda path: read_json(path, Ledger)),
+        load=reader.json("load", files.load, LoadReport),
+        plan=reader.json("plan", files.plan, ResolvedPlan),
+        ledger=reader.json("ledger", files.ledger, Ledger),
         history=reader.read("history", files.history, read_jsonl),
         test=reader.read("test", files.predictions(test), read_frame),
         in_memory=reader.read("in_memory", files.in_memory(test), read_frame),
         adapter=adapter,
-        base=reader.read("base", paths.run(BASE_RUN).predictions(test), read_frame),
+        base=reader.read("base", base_run.predictions(test), read_frame),
         others={arm: frame for arm, frame in others.items() if frame is not None},
         base_folder=reader.read("base_folder", base_folder, Path),
         primary=primary,
-        data=reader.read("data", paths.data_report, lambda path: read_json(path, DataReport)),
+        data=reader.json("data", paths.data_report, DataReport),
         splits=reader.read("splits", paths.splits, read_frame),
         validation=reader.read("validation", files.predictions(Split.validation), read_frame),
         primary_name=index.primary if index else None,
+        control=control,
+        supervision=reader.json("supervision", files.supervision, Supervision),
+        probes=reader.json("probes", files.probes, Probes),
+        options=reader.json("options", files.options, OptionUse),
+        reading=reader.json("reading", files.reading, Reading),
+        served=reader.json("served", files.served, Reading),
+        spread=reader.json("spread", files.spread, Spread),
+        base_spread=reader.json("base_spread", base_run.spread, Spread),
+        scores=reader.json("scores", files.scores, ScoreBook),
+        missing=reader.missing,
+    )
+
+
+def read_trainer_evidence(files: RunPaths, base_folder: Path | None, method: str) -> RunEvidence:
+    """Return what a callback recorded of a training that Graft did not run.
+
+    Args:
+        files: Folder that the callback wrote.
+        base_folder: Folder of the base's weight files, None if it is not on this machine.
+        method: `full` or `lora`.
+
+    Raises:
+        RunFolderError: A file is there and cannot be read.
+    """
+    reader = _Reader(files.root)
+    return RunEvidence(
+        name=files.name,
+        paths=files,
+        method=method,
+        load=reader.json("load", files.load, LoadReport),
+        plan=reader.json("plan", files.plan, ResolvedPlan),
+        ledger=reader.json("ledger", files.ledger, Ledger),
+        history=reader.read("history", files.history, read_jsonl),
+        test=None,
+        in_memory=None,
+        adapter=None,
+        base=None,
+        others={},
+        base_folder=base_folder,
+        primary=lambda frame: None,
+        supervision=reader.json("supervision", files.supervision, Supervision),
+        probes=reader.json("probes", files.probes, Probes),
+        options=reader.json("options", files.options, OptionUse),
+        saves=reader.json("saves", files.saves, Saves),
         missing=reader.missing,
     )
 
@@ -174,7 +250,7 @@ def read_data_evidence(paths: ExperimentPaths) -> DataEvidence:
     reader = _Reader(paths.root)
     ledgers = {arm: paths.run(arm).ledger for arm in arms_of(paths)}
     return DataEvidence(
-        report=reader.read("report", paths.data_report, lambda path: read_json(path, DataReport)),
+        report=reader.json("report", paths.data_report, DataReport),
         splits=reader.read("splits", paths.splits, read_frame),
         seen={arm: read_json(file, Ledger) for arm, file in ledgers.items() if file.exists()},
         missing=reader.missing,
@@ -209,6 +285,9 @@ class _Reader:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.missing: dict[str, str] = {}
+
+    def json(self, name: str, path: Path, kind: type[T]) -> T | None:
+        return self.read(name, path, lambda found: read_json(found, kind))
 
     def read(self, name: str, path: Path, read: Callable[[Path], T]) -> T | None:
         if path.exists():

@@ -54,6 +54,8 @@ class PhaseRecord:
         rows_sha256: Fingerprint of the rows in the order in which they were seen.
         epoch_orders: One fingerprint of the order per epoch.
         eval_modules: Modules that ran in eval mode (frozen ones).
+        awake: Modules whose tensors are all frozen and that ran in training mode all the same,
+            seen at the first or the last step: their dropout was on, or their statistics drifted.
         applied_rates: For each group, the rate that the optimizer used at every executed step.
         optimizer_extra: Tensors in the optimizer that are no parameter of the model.
         tensors: Every parameter and buffer.
@@ -70,6 +72,7 @@ class PhaseRecord:
     applied_rates: dict[str, tuple[float, ...]]
     optimizer_extra: int
     tensors: tuple[TensorRecord, ...]
+    awake: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -92,6 +95,9 @@ class Ledger:
         padding: Positions computed for padding.
         precision_requested: As the recipe says.
         precision: As it was.
+        units: Units that the loss was a sum over (pairs, tokens with loss), epochs added up.
+        dtypes: Number format to the parameters that were held in it.
+        passed_over: Checkpoints that did not verify when training was taken up again.
         stopped_early: Reason for stopping before the planned end, empty if it did not.
         best_step: Step of the checkpoint that was kept, None if the last weights were.
         best_metric: Value of the selection metric there.
@@ -107,4 +113,7 @@ class Ledger:
     stopped_early: str = ""
     best_step: int | None = None
     best_metric: float | None = None
-    resumed_at: tuple[int, ...] = field(default=())
+    resumed_at: tuple[int, ...] = ()
+    units: int = 0
+    dtypes: dict[str, int] = field(default_factory=dict)
+    passed_over: tuple[str, ...] = ()
