@@ -20,14 +20,24 @@ from graft.audits.evidence import (
 )
 from graft.core.experiment import ExperimentIndex, RunEntry
 from graft.core.files import append_jsonl, sha256_file, sha256_text, write_json
-from graft.core.layout import ExperimentPaths
+from graft.core.layout import ExperimentPaths, RunPaths
 from graft.core.ledger import Ledger, PhaseRecord, TensorRecord
+from graft.core.options import OptionInForce, OptionUse
 from graft.core.origins import LoadReport, Origin, TensorOrigin
 from graft.core.plan import PlannedGroup, PlannedPhase, PlannedTensor, ResolvedPlan
+from graft.core.probes import (
+    AccumulationProbe,
+    Gap,
+    GradientProbe,
+    Probes,
+    Reading,
+    Spread,
+)
 from graft.core.roles import Role, Split
+from graft.core.supervision import Supervision
 from graft.core.tables import DataReport, LeakageReport, SplitReport
 
-TRAIN, TEST, STEPS = 20, 12, 4  # as many validation rows as test rows
+TRAIN, TEST, STEPS = 20, 24, 4  # as many validation rows as test rows
 BASE = {
     "embeddings.word_embeddings.weight": (10, 4),
     "embeddings.LayerNorm.weight": (4,),
@@ -50,6 +60,8 @@ def experiment(tmp_path: Path) -> ExperimentPaths:
     splits = pd.DataFrame({"row": names, "split": [name.split(":")[0] for name in names]})
     splits.to_parquet(paths.splits)
     _predict(paths, "base", seed=0)
+    write_json(paths.run("base").spread, Spread(24, 0.4, 8.0, 16))
+    write_json(paths.options, OptionUse(("seed",), (), ()))
     entries = [RunEntry(name, Role.arm, name, trained=True) for name in ("tuned", "other")]
     index = ExperimentIndex(
         "demo", "pairs", "tiny", "base", "spearman", 1, tuple(entries), (), "", {}, ""
@@ -103,10 +115,10 @@ def _predict(
     kind: str = "predictions",
     split: Split = Split.test,
 ) -> pd.DataFrame:
-    scores = np.random.default_rng(seed).uniform(-1, 1, TEST)
+    noise = np.random.default_rng(seed).uniform(-0.5, 0.5, TEST)
     frame = pd.DataFrame({"row": [f"{split}:{i}" for i in range(TEST)]})
     frame["label"] = [float(i % 2) for i in range(TEST)]
-    frame["score"] = scores + (1e-7 if kind == "in_memory" else 0)
+    frame["score"] = 0.6 * frame["label"] + noise + (1e-7 if kind == "in_memory" else 0)
     frame["threshold"] = 0.123
     target = getattr(paths.run(run), kind)(split)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -121,11 +133,12 @@ def _write_arm(paths: ExperimentPaths, base: Path, run: str, method: str, seed: 
     write_json(files.plan, plan)
     write_json(files.load, _load(base, method))
     write_json(files.ledger, _ledger(plan))
-    for step in range(2 * STEPS):
-        append_jsonl(files.history, {"step": step, "loss": 1.0 / (step + 1)})
+    for step in range(1, 2 * STEPS + 1):
+        append_jsonl(files.history, {"step": step, "loss": 1.0 / step})
     validated = _predict(paths, run, seed + 100, split=Split.validation)
     metrics = {"validation_spearman": spearman(validated)}
     append_jsonl(files.history, {"step": 2 * STEPS, "metrics": metrics})
+    _write_probes(files, method, seed)
     _predict(paths, run, seed)
     _predict(paths, run, seed, "in_memory")
     if method == "lora":
@@ -161,6 +174,26 @@ def _write_weights(base: Path, root: Path, method: str, seed: int) -> None:
         save_file(adapter, root / "adapter" / "adapter_model.safetensors")
         config = {"r": 2, "lora_alpha": 4, "use_rslora": False, "fan_in_fan_out": False}
         (root / "adapter" / "adapter_config.json").write_text(json.dumps(config))
+
+
+def _write_probes(files: RunPaths, method: str, seed: int) -> None:
+    labels = {"0": TRAIN // 2, "1": TRAIN // 2}
+    write_json(files.supervision, Supervision("pairs", TRAIN, TRAIN, 0, 400, 0, 32, 0, 0, labels))
+    gap = Gap(4, 1e-7, 0.5, ("test:0",))
+    probes = Probes(
+        gradient=GradientProbe(0.4, 0.1, 0.1001, 1e-3),
+        accumulation=AccumulationProbe(2, 0.4, 0.4, 1e-6),
+        alone=gap,
+        again=gap,
+    )
+    write_json(files.probes, probes)
+    reading = Reading({"pooling": "mean"}, {f"test:{i}": (1, seed + i, 2) for i in range(4)})
+    write_json(files.reading, reading)
+    write_json(files.served, reading)
+    write_json(files.spread, Spread(24, 0.3, 9.0, 16))
+    asked = ("training.learning_rate", "method")
+    force = (OptionInForce("training.learning_rate", 1e-3, 1e-3, True, "optimizer"),)
+    write_json(files.options, OptionUse(asked, (), force))
 
 
 def _added(method: str) -> dict[str, tuple[int, ...]]:
@@ -251,13 +284,13 @@ def _ledger(plan: ResolvedPlan) -> Ledger:
                 distinct_rows=TRAIN,
                 rows_sha256=sha256_text("".join(orders)),
                 epoch_orders=orders,
-                eval_modules=(),
+                eval_modules=("embeddings",),
                 applied_rates={g: plan.rates[g][phase.first_step : end] for g in phase.groups},
                 optimizer_extra=0,
                 tensors=tuple(records),
             )
         )
-    return Ledger(tuple(phases), (), 1000, 0, "auto", "fp32")
+    return Ledger(tuple(phases), (), 1000, 0, "auto", "fp32", resumed_at=(6,))
 
 
 def _record(

@@ -13,7 +13,9 @@ from safetensors.torch import load_file, save_file
 from graft.audits.contract import run_checks
 from graft.audits.registry import ARM_CHECKS, DATA_CHECKS
 from graft.core.findings import Status
+from graft.core.options import OptionInForce
 from graft.core.origins import Origin
+from graft.core.probes import AccumulationProbe, Gap, Spread
 from graft.core.tables import LeakedRow
 
 
@@ -98,6 +100,43 @@ def split(evidence, index, **changes):
     return report(evidence, splits=tuple(splits))
 
 
+def probe(evidence, **changes):
+    return replace(evidence, probes=replace(evidence.probes, **changes))
+
+
+def census(evidence, **changes):
+    return replace(evidence, supervision=replace(evidence.supervision, **changes))
+
+
+def served(evidence, **changes):
+    return replace(evidence, served=replace(evidence.served, **changes))
+
+
+def options(evidence, **changes):
+    return replace(evidence, options=replace(evidence.options, **changes))
+
+
+def wrong_gradient(evidence):
+    return replace(evidence.probes.gradient, measured=0.01)
+
+
+def batch_loss(evidence):
+    return replace(evidence.probes.accumulation, rowwise=False, gradient_gap=0.4)
+
+
+def constant(frame):
+    return scores(frame, lambda s: s * 0 + 0.5)
+
+
+def one_class(frame):
+    return frame.assign(predicted=1)
+
+
+def chance(frame):
+    return frame.sort_values("label").assign(score=[0.1, 0.9] * (len(frame) // 2))
+
+
+TRAIN_ROWS = 20
 UNMOVED = {"relative_change": 0.0, "changed_share": 0.0, "sha256_after": "x", "sha256_before": "x"}
 DEAD = {"gradient": False, "first_gradient": None}
 
@@ -271,7 +310,59 @@ ARM_FAULTS = [
     ),
 ]
 
+ARM_FAULTS += [
+    ("OPT-16", "gradient_direction", "full", lambda e: probe(e, gradient=wrong_gradient(e))),
+    ("DAT-02", "supervision", "full", lambda e: census(e, rows_without_loss=TRAIN_ROWS, units=0)),
+    ("DAT-01", "supervision", "full", lambda e: census(e, unit="tokens", ends_missing=4)),
+    ("DAT-04", "supervision", "full", lambda e: census(e, unit="tokens", answers_cut=4)),
+    ("DAT-06", "supervision", "full", lambda e: census(e, unit="tokens", prompts_supervised=9)),
+    ("DAT-09", "supervision", "full", lambda e: census(e, unit="tokens", shifted_labels=20)),
+    ("DAT-23", "supervision", "full", lambda e: census(e, unknown_tokens=300)),
+    ("SRV-03", "supervision", "full", lambda e: census(e, unit="tokens", doubled_starts=20)),
+    ("EMB-02", "served_reading", "full", lambda e: served(e, settings={"pooling": "cls"})),
+    ("EMB-07", "served_reading", "lora", lambda e: served(e, inputs={"test:0": (9, 9)})),
+    ("DAT-11", "row_alone", "full", lambda e: probe(e, alone=Gap(4, 0.2, 0.5, ("test:1",)))),
+    ("EVL-01", "repeatable", "full", lambda e: probe(e, again=Gap(4, 0.2, 0.5, ("test:1",)))),
+    ("EVL-01", "repeatable", "lora", lambda e: probe(e, training_modules=("Dropout",))),
+    ("FRZ-13", "frozen_modes", "full", lambda e: phase(e, 0, awake=("embeddings",))),
+    ("DAT-25", "varied_predictions", "full", lambda e: replace(e, test=constant(e.test))),
+    ("DAT-25", "varied_predictions", "full", lambda e: replace(e, test=one_class(e.test))),
+    ("DAT-13", "label_order", "full", lambda e: replace(e, test=scores(e.test, lambda s: -s))),
+    ("EMB-01", "collapse", "full", lambda e: replace(e, spread=Spread(24, 0.995, 1.4, 16))),
+    ("RES-02", "resume", "full", lambda e: replace(e, history=[*e.history, e.history[2]])),
+    ("RES-02", "resume", "full", lambda e: replace(e, history=e.history[:2] + e.history[3:])),
+    (
+        "OPT-04",
+        "accumulation",
+        "full",
+        lambda e: probe(e, accumulation=AccumulationProbe(4, 1.6, 0.4, 3.0)),
+    ),
+    ("FRZ-04", "options_read", "full", lambda e: options(e, unread=("method",))),
+    (
+        "LOD-13",
+        "options_in_force",
+        "full",
+        lambda e: options(e, in_force=(OptionInForce("weights", "nf4", "float32", False, ""),)),
+    ),
+]
+WARNED = [
+    ("EMB-05", "accumulation", lambda e: probe(e, accumulation=batch_loss(e))),
+    ("DAT-05", "supervision", lambda e: census(e, truncated_rows=4)),
+    ("DAT-26", "supervision", lambda e: census(e, template_supervised=20)),
+    ("DAT-02", "supervision", lambda e: census(e, rows_without_loss=1)),
+    ("DAT-25", "supervision", lambda e: census(e, labels={"1": 20})),
+    ("DAT-25", "varied_predictions", lambda e: replace(e, test=e.test.assign(threshold=-9.0))),
+    ("DAT-25", "beyond_chance", lambda e: replace(e, test=chance(e.test))),
+    ("RES-05", "resume", lambda e: ledger(e, passed_over=("step-6",))),
+    (
+        "FRZ-13",
+        "frozen_modes",
+        lambda e: phase(plan(e, frozen_in_eval=False), 0, awake=("embeddings",)),
+    ),
+]
+
 DATA_FAULTS = [
+    ("FRZ-04", "recipe_read", Status.failed, lambda e: options(e, unread=("seed",))),
     ("DAT-14", "leakage", Status.failed, lambda e: leak(e, exact=1)),
     ("DAT-15", "leakage", Status.failed, lambda e: leak(e, groups=1)),
     ("DAT-14", "row_sets", Status.failed, lambda e: replace(e, splits=overlapping(e.splits))),
@@ -315,6 +406,14 @@ def test_a_planted_fault_fails_the_run(healthy, fault, name, method, plant):
     assert finding.evidence
 
 
+@pytest.mark.parametrize(("fault", "name", "plant"), WARNED, ids=[f"{f[0]}-{f[1]}" for f in WARNED])
+def test_what_a_person_should_know_is_a_warning(healthy, fault, name, plant):
+    (finding,) = _caught(run_checks(ARM_CHECKS, plant(healthy("full")), {}), name)
+    assert finding.status == Status.warned, finding.summary
+    assert finding.fix
+    assert not finding.blocks
+
+
 @pytest.mark.parametrize(
     ("fault", "name", "status", "plant"), DATA_FAULTS, ids=[f[0] for f in DATA_FAULTS]
 )
@@ -325,6 +424,6 @@ def test_a_planted_fault_of_the_data_is_found(healthy_data, fault, name, status,
 
 
 def test_every_check_catches_at_least_one_planted_fault():
-    caught = {name for _, name, *_ in [*ARM_FAULTS, *DATA_FAULTS]}
+    caught = {name for _, name, *_ in [*ARM_FAULTS, *WARNED, *DATA_FAULTS]}
     assert caught == {check.name for check in (*ARM_CHECKS, *DATA_CHECKS)}
     assert len({fault for fault, *_ in [*ARM_FAULTS, *DATA_FAULTS]}) >= 40

@@ -146,3 +146,58 @@ def test_every_shipped_recipe_loads() -> None:
     assert len(places) >= 3
     for place in places:
         assert load_recipe(place).recipe.arms, place
+
+
+def recipe_text(*lines: str) -> str:
+    return "\n".join(["name: x", "data: {train: t.csv}", *lines]) + "\n"
+
+
+@pytest.mark.parametrize(
+    ("lines", "key", "needs"),
+    [
+        (["arms: {a: {lora: {r: 4}}}"], "line 3, arms.a.lora.r", "method: lora"),
+        (["lora: {r: 4}", "arms: {a: {}, b: {}}"], "line 3, lora.r", "method: lora"),
+        (
+            ["arms: {a: {training: {power: 3}}}"],
+            "line 3, arms.a.training.power",
+            "lr_scheduler_type: polynomial",
+        ),
+        (
+            ["training: {eval_steps: 7}", "arms: {a: {}}"],
+            "line 3, training.eval_steps",
+            "eval_strategy: steps",
+        ),
+        (
+            ["training: {unfreeze_lr_factor: 0.5}", "arms: {a: {}}"],
+            "line 3, training.unfreeze_lr_factor",
+            "unfreeze_after above 0",
+        ),
+    ],
+)
+def test_an_option_that_nothing_reads_stops_before_anything_runs(
+    tmp_path: Path, lines: list[str], key: str, needs: str
+) -> None:
+    path = tmp_path / "r.yaml"
+    path.write_text(recipe_text(*lines), encoding="utf-8")
+    with pytest.raises(RecipeError) as caught:
+        load_recipe(path)
+    (problem,) = caught.value.problems
+    assert problem.where == f"r.yaml {key}"
+    assert needs in problem.fix
+
+
+def test_an_option_for_all_arms_goes_to_those_that_read_it(tmp_path: Path) -> None:
+    path = tmp_path / "r.yaml"
+    lines = ["lora: {r: 4}", "arms: {full: {}, low: {method: lora}}"]
+    path.write_text(recipe_text(*lines), encoding="utf-8")
+    loaded = load_recipe(path)
+    assert (loaded.recipe.arms["full"].lora.r, loaded.recipe.arms["low"].lora.r) == (8, 4)
+    again = tmp_path / "resolved.yaml"
+    again.write_text(loaded.text, encoding="utf-8")
+    assert load_recipe(again).text == loaded.text
+
+
+def test_a_default_that_is_spelt_out_needs_no_reader(tmp_path: Path) -> None:
+    path = tmp_path / "r.yaml"
+    path.write_text(recipe_text("arms: {a: {lora: {r: 8}}}"), encoding="utf-8")
+    assert load_recipe(path).recipe.arms["a"].method == "full"

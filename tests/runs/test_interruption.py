@@ -94,7 +94,7 @@ def test_a_damaged_newest_checkpoint_is_named_and_passed_over(
     assert len(places) >= 2
     weights = places[-1] / "weights.safetensors"
     weights.write_bytes(weights.read_bytes()[:-4])
-    found = newest_checkpoint(paths.checkpoints)
+    found, passed_over = newest_checkpoint(paths.checkpoints)
     assert found is not None
     assert found.folder == places[-2]
     assert places[-1].name in caplog.text

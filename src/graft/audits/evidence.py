@@ -21,7 +21,6 @@ from graft.core.plan import ResolvedPlan
 from graft.core.probes import Probes, Reading, Spread
 from graft.core.roles import Role, Split
 from graft.core.saves import Saves
-from graft.core.scores import ScoreBook
 from graft.core.supervision import Supervision
 from graft.core.tables import DataReport
 
@@ -65,7 +64,6 @@ class RunEvidence:
         served: How the saved artefact, loaded afresh, reads them.
         spread: How much of their space the artefact's embeddings use.
         base_spread: The same of the untouched base.
-        scores: Metrics of the run.
         saves: What a trainer wrote to disk; only of trainings that Graft did not run.
         missing: Field to the reason why it is None.
     """
@@ -96,7 +94,6 @@ class RunEvidence:
     served: Reading | None = None
     spread: Spread | None = None
     base_spread: Spread | None = None
-    scores: ScoreBook | None = None
     saves: Saves | None = None
     missing: Mapping[str, str] = field(default_factory=dict)
 
@@ -117,12 +114,14 @@ class DataEvidence:
         report: The report on the data.
         splits: Every row with its split: columns `row`, `split`.
         seen: Arm to the ledger of the rows that it saw; empty before training.
+        options: What became of the options that are not of one arm.
         missing: Field to the reason why it is None.
     """
 
     report: DataReport | None
     splits: pd.DataFrame | None
     seen: Mapping[str, Ledger]
+    options: OptionUse | None = None
     missing: Mapping[str, str] = field(default_factory=dict)
     name: str = "data"
 
@@ -201,7 +200,6 @@ def read_evidence(
         served=reader.json("served", files.served, Reading),
         spread=reader.json("spread", files.spread, Spread),
         base_spread=reader.json("base_spread", base_run.spread, Spread),
-        scores=reader.json("scores", files.scores, ScoreBook),
         missing=reader.missing,
     )
 
@@ -253,6 +251,7 @@ def read_data_evidence(paths: ExperimentPaths) -> DataEvidence:
         report=reader.json("report", paths.data_report, DataReport),
         splits=reader.read("splits", paths.splits, read_frame),
         seen={arm: read_json(file, Ledger) for arm, file in ledgers.items() if file.exists()},
+        options=reader.json("options", paths.options, OptionUse),
         missing=reader.missing,
     )
 

@@ -2,17 +2,55 @@
 
 from __future__ import annotations
 
-from graft.audits import artefact, loading, merging, movement, rates, rows, trainable
+from graft.audits import (
+    artefact,
+    degenerate,
+    equivalence,
+    invariance,
+    loading,
+    merging,
+    movement,
+    options,
+    rates,
+    reading,
+    resume,
+    rows,
+    saving,
+    supervision,
+    trainable,
+    trainers,
+)
 from graft.audits.contract import Check
 from graft.audits.evidence import DataEvidence, RunEvidence
 
 ARM_CHECKS: tuple[Check[RunEvidence], ...] = (
     *trainable.CHECKS,
+    *equivalence.GRADIENT,
     *movement.CHECKS,
     *rates.CHECKS,
+    *supervision.CHECKS,
     *rows.CHECKS,
     *loading.CHECKS,
     *artefact.CHECKS,
     *merging.CHECKS,
+    *reading.CHECKS,
+    *invariance.CHECKS,
+    *degenerate.CHECKS,
+    *resume.CHECKS,
+    *equivalence.ACCUMULATION,
+    *options.CHECKS,
 )
-DATA_CHECKS: tuple[Check[DataEvidence], ...] = rows.DATA_CHECKS
+DATA_CHECKS: tuple[Check[DataEvidence], ...] = (*rows.DATA_CHECKS, *options.DATA_CHECKS)
+# Of a training that another library ran and a callback watched.
+TRAINER_CHECKS: tuple[Check[RunEvidence], ...] = (
+    *trainable.CHECKS,
+    *movement.CHECKS,
+    *trainers.RATES,
+    *supervision.CHECKS,
+    *trainers.ORDER,
+    *trainers.LOADING,
+    *saving.CHECKS,
+    *(check for check in invariance.CHECKS if check.name != "repeatable"),
+    *equivalence.ACCUMULATION,
+    *options.CHECKS,
+)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,9 +12,11 @@ import yaml
 from pydantic import ValidationError
 
 from graft.config.lines import KeyPath, LocatedYaml, parse
+from graft.config.options import DEFAULT, options_asked
 from graft.config.problems import recipe_problems
 from graft.config.recipe import Recipe
 from graft.config.sections import ArmSection
+from graft.config.unread import FOR_ALL_ARMS, unread_options
 from graft.core.errors import Problem, RecipeError
 from graft.core.files import sha256_text
 
@@ -65,6 +67,8 @@ def load_recipe(
     """
     located, name, folder = _read(source)
     origins: dict[KeyPath, str] = {path: f"line {line}" for path, line in located.lines.items()}
+    if isinstance(source, Mapping):
+        origins = dict.fromkeys(_paths(located.plain), "given")
     problems = list(located.problems)
     for override in overrides:
         _apply(override, located.plain, origins, problems)
@@ -75,6 +79,13 @@ def load_recipe(
         recipe = Recipe.model_validate(resolved)
     except ValidationError as error:
         raise RecipeError(name, recipe_problems(error, name, located, inherited)) from None
+    named = _origins(recipe, origins, inherited)
+    unread = unread_options(recipe, named, options_asked(recipe, named), name)
+    if unread.problems:
+        raise RecipeError(name, list(unread.problems))
+    if unread.idle:
+        # The resolved recipe holds what is read, and no more: it says what was done.
+        recipe = Recipe.model_validate(_without(resolved, unread.idle))
     return LoadedRecipe(recipe, _origins(recipe, origins, inherited), folder)
 
 
@@ -91,6 +102,13 @@ def _read(source: Path | str | Mapping[str, Any]) -> tuple[LocatedYaml, str, Pat
         problem = Problem(str(path), f"cannot be read: {error}", "give a YAML file in UTF-8")
         raise RecipeError(str(path), [problem]) from None
     return parse(text, path.name), path.name, path.parent
+
+
+def _paths(plain: Mapping[str, Any], path: KeyPath = ()) -> Iterator[KeyPath]:
+    for key, value in plain.items():
+        yield (*path, key)
+        if isinstance(value, Mapping):
+            yield from _paths(value, (*path, key))
 
 
 def _apply(
@@ -117,6 +135,17 @@ def _apply(
             return
     node[last] = value
     origins[tuple(key.split("."))] = "--set"
+
+
+def _without(plain: dict[str, Any], keys: Iterable[str]) -> dict[str, Any]:
+    pruned = copy.deepcopy(plain)
+    for key in keys:
+        *parents, last = key.split(".")
+        node = pruned
+        for parent in parents:
+            node = node[parent]
+        del node[last]
+    return pruned
 
 
 def _spread_over_arms(plain: dict[str, Any]) -> tuple[dict[str, Any], dict[KeyPath, KeyPath]]:
@@ -178,5 +207,5 @@ def _origin(path: KeyPath, origins: dict[KeyPath, str], inherited: dict[KeyPath,
     for length in range(len(path), 0, -1):
         if path[:length] in inherited:
             source = (*inherited[path[:length]], *path[length:])
-            return f"{origins[source]} (for all arms)" if source in origins else "default"
-    return "default"
+            return f"{origins[source]}{FOR_ALL_ARMS}" if source in origins else DEFAULT
+    return DEFAULT

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -14,10 +15,30 @@ Control = Literal["none", "random_init", "shuffled_labels"]
 Loss = Literal["cosine_similarity", "cosent", "angle", "contrastive", "online_contrastive"]
 
 
+Reads = set[tuple[int, str]]
+_reads: ContextVar[Reads | None] = ContextVar("reads", default=None)
+
+
+def record_reads() -> Reads:
+    """Return a set that from now on takes up `(id of the section, option)` of every read."""
+    reads: Reads = set()
+    _reads.set(reads)
+    return reads
+
+
 class Section(BaseModel):
     """A part of a recipe: immutable, and an unknown key is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    if not TYPE_CHECKING:
+
+        def __getattribute__(self, name: str) -> object:
+            """Return the attribute, and note that something read it."""
+            reads = _reads.get()
+            if reads is not None:
+                reads.add((id(self), name))
+            return super().__getattribute__(name)
 
 
 class BaseSection(Section):

@@ -91,6 +91,8 @@ class ExperimentPaths:
     origins = _Inside("recipe_origins.json")
     index = _Inside("experiment.json")
     data_report = _Inside("data", "report.json")
+    reads = _Inside("data", "reads.json")
+    options = _Inside("options.json")
     splits = _Inside("data", "splits.parquet")
     fingerprints = _Inside("data", "fingerprints.json")
     comparison = _Inside("comparison.json")

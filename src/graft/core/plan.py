@@ -82,6 +82,7 @@ class ResolvedPlan:
         warmup_steps: Steps of warm-up after resolving a ratio or an epoch count.
         schedule: Name of the schedule.
         rates: For each group, the planned rate at every step (0 before it joins).
+        frozen_in_eval: True if modules that are frozen as a whole are to run in eval mode.
     """
 
     method: str
@@ -96,6 +97,7 @@ class ResolvedPlan:
     warmup_steps: int
     schedule: str
     rates: dict[str, tuple[float, ...]]
+    frozen_in_eval: bool = True
 
     def trainable_in(self, phase: int) -> frozenset[str]:
         """Return the names of the tensors that the plan trains in `phase`."""

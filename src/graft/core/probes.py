@@ -50,12 +50,17 @@ class AccumulationProbe:
         loss: Mean loss with accumulation.
         loss_at_once: Mean loss of one batch.
         gradient_gap: ‖g − g_at_once‖ / ‖g_at_once‖.
+        rowwise: True if the loss of a batch is the sum of the losses of its rows.
+        tolerance: Largest gap that passes where the two cannot be compared exactly (dropout was
+            on); None for the check's own.
     """
 
     micro_batches: int
     loss: float
     loss_at_once: float
     gradient_gap: float
+    rowwise: bool = True
+    tolerance: float | None = None
 
 
 @dataclass(frozen=True)

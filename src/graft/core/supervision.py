@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+
+_LABELS = 20  # different labels that are counted one by one
 
 
 @dataclass(frozen=True)
@@ -49,3 +53,30 @@ class Supervision:
     shifted_labels: int | None = None
     template_supervised: int | None = None
     examples: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+def label_counts(labels: Iterable[float | int | str]) -> dict[str, int]:
+    """Return how many rows carry each label, or each tenth of the range if there are many.
+
+    Example:
+        >>> label_counts([0.0, 1.0, 1.0])
+        {'0': 1, '1': 2}
+        >>> label_counts(range(100))["0 to 9.9"]
+        10
+    """
+    counts = Counter(labels)
+    numbers = {label: n for label, n in counts.items() if isinstance(label, int | float)}
+    if len(counts) <= _LABELS or len(numbers) < len(counts):
+        return {_shown(label): counts[label] for label in sorted(counts, key=str)}
+    low, width = min(numbers), (max(numbers) - min(numbers)) / 10
+    tenths: Counter[int] = Counter()
+    for label, count in numbers.items():
+        tenths[min(int((label - low) / width), 9)] += count
+    return {
+        f"{_shown(low + width * i)} to {_shown(low + width * (i + 1))}": tenths[i]
+        for i in sorted(tenths)
+    }
+
+
+def _shown(label: float | int | str) -> str:
+    return f"{label:g}" if isinstance(label, float) else str(label)

@@ -20,7 +20,8 @@ from graft.core.errors import GraftError
 from graft.core.files import read_json, write_json
 from graft.core.layout import RunPaths
 from graft.core.roles import Split
-from graft.evaluate.predictions import decision_split, write_predictions
+from graft.evaluate.predictions import decision_split, probed_rows, write_predictions
+from graft.evaluate.spread import text_spread
 from graft.tasks.protocol import Array
 from graft.tasks.registry import task_of
 
@@ -111,6 +112,8 @@ def _predict(job: FreshJob, artefact: FreshArtefact, rows: pd.DataFrame) -> floa
     write_predictions(task, rows, columns, files, frozenset(job.leaked))
     if adapter is None:
         save_embeddings(run, columns, rows)
+        write_json(run.spread, text_spread(rows, columns))
+        write_json(run.served, task.served_reading(Path(artefact.folder), probed_rows(rows)))
     return time.perf_counter() - started
 
 

@@ -14,6 +14,8 @@ from graft.core.errors import NonFiniteError
 from graft.core.roles import Split
 from graft.tasks.protocol import Array, Example, Task
 
+PROBE_ROWS = 16
+
 
 def predict(
     task: Task, model: nn.Module, examples: Sequence[Example], batch_size: int
@@ -88,3 +90,8 @@ def rows_to_predict(rows: pd.DataFrame) -> pd.DataFrame:
     deciding = decision_split(rows)
     kept = rows[rows["split"].isin([deciding, Split.test])]
     return kept.reset_index(drop=True)
+
+
+def probed_rows(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the few rows on which models are probed: the last of those to predict."""
+    return rows_to_predict(rows).tail(PROBE_ROWS).reset_index(drop=True)

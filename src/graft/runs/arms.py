@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from torch import nn
 
+from graft.audits.probing import probe_end, probe_start
 from graft.config.sections import ArmSection
 from graft.core.costs import RunCost
 from graft.core.errors import ModelError, Problem
@@ -18,14 +19,22 @@ from graft.core.files import committed_folder, manifest_problems, write_json
 from graft.core.layout import RunPaths
 from graft.core.origins import LoadReport
 from graft.core.plan import ResolvedPlan
+from graft.core.probes import Probes
 from graft.core.roles import Split
 from graft.core.seeds import generator
-from graft.evaluate.predictions import decision_split, predict, rows_to_predict, write_predictions
+from graft.evaluate.predictions import (
+    decision_split,
+    predict,
+    probed_rows,
+    rows_to_predict,
+    write_predictions,
+)
 from graft.evaluate.scoring import prediction_columns
 from graft.metrics.catalogue import metric
 from graft.models.freeze import assign_groups
 from graft.models.locate import LocatedBase
 from graft.runs.experiment import Experiment
+from graft.runs.options import option_use
 from graft.runs.resources import ResourceMeter, folder_bytes, hardware
 from graft.tasks.protocol import Example
 from graft.train.loop import TrainingJob, train
@@ -102,10 +111,12 @@ def train_arm(
         prepared = prepare_arm(experiment, name, rows)
         write_json(paths.load, prepared.load)
         write_json(paths.plan, prepared.plan)
+        probes = _look_before(experiment, prepared, paths)
         ledger = train(_job(experiment, prepared, rows, paths))
         write_json(paths.ledger, ledger)
-        _write_in_memory(experiment, prepared, rows, leaked, paths)
+        _write_in_memory(experiment, prepared, rows, leaked, paths, probes)
         _write_artefact(experiment, prepared, paths)
+        write_json(paths.options, option_use(experiment, name))
     adapter = paths.adapter / "adapter_model.safetensors"
     cost = RunCost(
         train_seconds=meter.seconds,
@@ -165,15 +176,26 @@ def _validation_metrics(experiment: Experiment, frame: pd.DataFrame) -> dict[str
     }
 
 
+def _look_before(experiment: Experiment, prepared: PreparedArm, paths: RunPaths) -> Probes:
+    """Write what the loss is going to see; return what was probed before step 1."""
+    task, model = experiment.task, prepared.model
+    write_json(paths.supervision, task.supervision(prepared.examples, model))
+    return probe_start(task, model, prepared.arm, prepared.plan, prepared.examples)
+
+
 def _write_in_memory(
     experiment: Experiment,
     prepared: PreparedArm,
     rows: pd.DataFrame,
     leaked: frozenset[str],
     paths: RunPaths,
+    probes: Probes,
 ) -> None:
     predicted = rows_to_predict(rows)
     examples = experiment.task.prepare(predicted, prepared.model)
+    probed = experiment.task.prepare(probed_rows(rows), prepared.model)
+    write_json(paths.probes, probe_end(probes, experiment.task, prepared.model, probed))
+    write_json(paths.reading, experiment.task.reading(prepared.model, probed))
     size = prepared.arm.training.per_device_eval_batch_size
     columns = predict(experiment.task, prepared.model, examples, size)
     deciding = decision_split(predicted)

@@ -7,6 +7,8 @@ from functools import lru_cache
 
 import pandas as pd
 
+from graft.core.experiment import BASE_RUN
+from graft.core.files import write_json
 from graft.core.roles import Split
 from graft.evaluate.fresh import save_embeddings
 from graft.evaluate.predictions import (
@@ -14,6 +16,7 @@ from graft.evaluate.predictions import (
     rows_to_predict,
     write_predictions,
 )
+from graft.evaluate.spread import text_spread
 from graft.runs.experiment import Experiment
 from graft.tasks.protocol import Array, BaselineRows
 
@@ -46,4 +49,6 @@ def run_baselines(
         files = {split: paths.predictions(split) for split in (deciding, Split.test)}
         write_predictions(experiment.task, predicted, columns, files, leaked)
         save_embeddings(paths, columns, predicted)
+        if name == BASE_RUN:
+            write_json(paths.spread, text_spread(predicted, columns))
     gc.collect()  # the base model is held by cycles; the first arm must not start on top of it

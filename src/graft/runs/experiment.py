@@ -5,12 +5,13 @@ from __future__ import annotations
 import difflib
 import shutil
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from graft.config.loading import LoadedRecipe, load_recipe
 from graft.config.recipe import Recipe
+from graft.config.sections import Reads, record_reads
 from graft.core.errors import Problem, RecipeError, RunFolderError
 from graft.core.experiment import BASE_RUN, ExperimentIndex, RunEntry
 from graft.core.files import read_json, sha256_text, write_json, write_text
@@ -31,11 +32,13 @@ class Experiment:
         loaded: The recipe and its origins.
         paths: The run folder.
         task: The kind of task.
+        reads: Options that were read since the experiment was opened.
     """
 
     loaded: LoadedRecipe
     paths: ExperimentPaths
     task: Task
+    reads: Reads = field(default_factory=record_reads)
 
     @property
     def recipe(self) -> Recipe:

@@ -10,7 +10,9 @@ from graft.core.files import committed_folder
 from graft.core.layout import RunPaths
 from graft.core.roles import Split
 
-_FILES = ("load", "plan", "history", "ledger", "cost")
+_FILES = (
+    "load", "plan", "history", "ledger", "supervision", "probes", "reading", "options", "cost",
+)  # fmt: skip
 _FOLDERS = ("model", "adapter")
 
 

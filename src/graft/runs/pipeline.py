@@ -19,6 +19,7 @@ from graft.data.storage import save_splits
 from graft.runs.arms import train_arm
 from graft.runs.baselines import run_baselines
 from graft.runs.experiment import Experiment, open_experiment, write_index
+from graft.runs.options import note_reads
 from graft.runs.pages import write_pages
 from graft.runs.result import Result, read_result
 from graft.runs.stages import (
@@ -94,6 +95,7 @@ def prepare_data(
     save_splits(dataset, experiment.paths.splits)
     write_json(experiment.paths.data_report, report)
     write_json(experiment.paths.fingerprints, prints)
+    note_reads(experiment)
     return dataset.frame
 
 

@@ -36,6 +36,7 @@ from graft.evaluate.published import published_figures
 from graft.evaluate.scoring import ScoringSettings, prediction_columns, score_book
 from graft.runs.arms import require_trained
 from graft.runs.experiment import Experiment
+from graft.runs.options import note_reads, recipe_use
 
 # Intervals cover 95 %; the verdicts of one headline are wrong together in at most 5 % of cases.
 ALPHA = 0.05
@@ -102,6 +103,7 @@ def score_runs(experiment: Experiment, names: tuple[str, ...]) -> None:
         frames = {split: read_frame(paths.predictions(split)) for split in (deciding, Split.test)}
         extra = _map(experiment, paths, frames[Split.test])
         write_json(paths.scores, score_book(name, roles[name], frames, settings, extra))
+    note_reads(experiment)
 
 
 def _map(experiment: Experiment, paths: RunPaths, test: pd.DataFrame) -> tuple[Score, ...]:
@@ -161,6 +163,7 @@ def audit_runs(experiment: Experiment) -> Findings:
         for measure in experiment.task.measures
         if measure.metric.name == recipe.evaluation.primary
     )
+    write_json(paths.options, recipe_use(experiment))
     found: list[Finding] = list(run_checks(DATA_CHECKS, read_data_evidence(paths), recipe.accept))
     for name, arm in recipe.arms.items():
         evidence = read_evidence(
@@ -169,6 +172,7 @@ def audit_runs(experiment: Experiment) -> Findings:
             experiment.base(name).folder,
             lambda frame: primary.compute(prediction_columns(frame)),
             arm.method,
+            arm.control,
         )
         own = run_checks(ARM_CHECKS, evidence, recipe.accept)
         write_json(paths.run(name).audits, Findings(own))

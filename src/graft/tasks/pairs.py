@@ -17,7 +17,9 @@ from torch import Tensor, nn
 
 from graft.config.sections import ArmSection, BaseSection
 from graft.core.origins import LoadReport
+from graft.core.probes import Reading
 from graft.core.seeds import derive
+from graft.core.supervision import Supervision, label_counts
 from graft.metrics.pairs import PAIR_MEASURES, best_f1
 from graft.models.adapters import (
     attach_lora,
@@ -29,6 +31,13 @@ from graft.models.adapters import (
 from graft.models.encoder import add_identity_head, load_encoder, quiet_transformers, reinitialise
 from graft.models.locate import LocatedBase
 from graft.models.report import Added, with_new_tensors
+from graft.tasks.encoder_reading import (
+    TokenisedText,
+    content_length,
+    reading_settings,
+    served_ids,
+    tokenise,
+)
 from graft.tasks.pair_baselines import PAIR_BASELINES
 from graft.tasks.protocol import Array
 
@@ -39,17 +48,24 @@ _LOSSES: dict[str, type[nn.Module]] = {
     "contrastive": losses.ContrastiveLoss,
     "online_contrastive": losses.OnlineContrastiveLoss,
 }
+# The other losses compare the pairs of a batch with each other.
+_ROWWISE = ("cosine_similarity", "contrastive")
 
 
 @dataclass(frozen=True)
 class PairExample:
-    """One tokenised pair: row id, token ids of both texts, label 0 to 1, padding id."""
+    """One tokenised pair: row id, both texts, label 0 to 1, padding id."""
 
     row: str
-    first: list[int]
-    second: list[int]
+    first: TokenisedText
+    second: TokenisedText
     label: float
     pad: int
+
+    @property
+    def texts(self) -> tuple[TokenisedText, TokenisedText]:
+        """Both texts."""
+        return self.first, self.second
 
 
 @dataclass(frozen=True)
@@ -102,10 +118,11 @@ class PairsTask:
 
     def prepare(self, rows: pd.DataFrame, model: nn.Module) -> list[PairExample]:
         """Return one example per row; every text is tokenised once."""
-        first = token_ids(model, list(rows["sentence1"]))
-        second = token_ids(model, list(rows["sentence2"]))
+        encoder = assert_encoder(model)
+        first = tokenise(encoder, list(rows["sentence1"]))
+        second = tokenise(encoder, list(rows["sentence2"]))
         ids, labels = list(rows["row"]), list(rows["label"])
-        pad = int(assert_encoder(model).tokenizer.pad_token_id)
+        pad = int(encoder.tokenizer.pad_token_id)
         return [
             PairExample(row, a, b, float(label), pad)
             for row, a, b, label in zip(ids, first, second, labels, strict=True)
@@ -113,7 +130,7 @@ class PairsTask:
 
     def collate(self, examples: Sequence[PairExample]) -> PairBatch:
         """Return the examples as one padded batch."""
-        texts = [example.first for example in examples] + [e.second for e in examples]
+        texts = [e.first.ids for e in examples] + [e.second.ids for e in examples]
         longest = max(map(len, texts))
         ids = np.full((len(texts), longest), examples[0].pad, dtype=np.int64)
         mask = np.zeros((len(texts), longest), dtype=np.int64)
@@ -133,6 +150,45 @@ class PairsTask:
         )
         return mean * pairs, pairs
 
+    def rowwise(self, arm: ArmSection) -> bool:
+        """Return True if the loss looks at each pair by itself."""
+        return arm.loss in _ROWWISE
+
+    def supervision(self, examples: Sequence[PairExample], model: nn.Module) -> Supervision:
+        """Return what the loss sees of the pairs; every pair with a label carries loss."""
+        encoder = assert_encoder(model)
+        texts = [text for example in examples for text in example.texts]
+        unknown = encoder.tokenizer.unk_token_id
+        cut = [e.row for e in examples if any(text.cut for text in e.texts)]
+        empty = [e.row for e in examples if not all(content_length(encoder, t) for t in e.texts)]
+        found = {"truncated_rows": cut, "empty_rows": empty}
+        return Supervision(
+            unit="pairs",
+            rows=len(examples),
+            units=len(examples),
+            rows_without_loss=0,
+            tokens=sum(len(text.ids) for text in texts),
+            truncated_rows=len(cut),
+            limit=encoder.max_seq_length,
+            unknown_tokens=sum(token == unknown for text in texts for token in text.ids),
+            empty_rows=len(empty),
+            labels=label_counts([example.label for example in examples]),
+            examples={name: tuple(rows[:5]) for name, rows in found.items() if rows},
+        )
+
+    def reading(self, model: nn.Module, examples: Sequence[PairExample]) -> Reading:
+        """Return how the model in memory reads the examples."""
+        inputs = {e.row: tuple(e.first.ids + e.second.ids) for e in examples}
+        return Reading(reading_settings(assert_encoder(model)), inputs)
+
+    def served_reading(self, folder: Path, rows: pd.DataFrame) -> Reading:
+        """Return how a saved folder reads the rows when its users call `encode`."""
+        with quiet_transformers():
+            encoder = SentenceTransformer(str(folder), device="cpu", local_files_only=True)
+        pairs = zip(rows["row"], rows["sentence1"], rows["sentence2"], strict=True)
+        inputs = {row: served_ids(encoder, a) + served_ids(encoder, b) for row, a, b in pairs}
+        return Reading(reading_settings(encoder), inputs)
+
     def positions(self, batch: PairBatch) -> tuple[int, int]:
         """Return tokens and padding positions of the batch."""
         tokens = int(batch.attention_mask.sum())
@@ -140,7 +196,7 @@ class PairsTask:
 
     def length(self, example: PairExample) -> int:
         """Return the length of the longer text."""
-        return max(len(example.first), len(example.second))
+        return max(len(text.ids) for text in example.texts)
 
     def predict(self, model: nn.Module, batch: PairBatch) -> dict[str, Array]:
         """Return the cosine of each pair as `score`."""
@@ -206,20 +262,6 @@ class PairsTask:
     def decide(self, rows: pd.DataFrame) -> float:
         """Return the threshold of the best F1 on these rows."""
         return float(best_f1(rows["score"].to_numpy(), rows["label"].to_numpy()).threshold)
-
-
-def token_ids(model: nn.Module, texts: list[str]) -> list[list[int]]:
-    """Return the token ids of each text as the encoder reads it: prompt, limit, special tokens."""
-    encoder = assert_encoder(model)
-    prompt = encoder.prompts.get(encoder.default_prompt_name or "", "")
-    encoded = encoder.tokenizer(
-        [prompt + text for text in texts],
-        truncation=True,
-        max_length=encoder.max_seq_length,
-        padding=False,
-    )
-    ids: list[list[int]] = encoded["input_ids"]
-    return ids
 
 
 def assert_encoder(model: nn.Module) -> SentenceTransformer:

@@ -13,6 +13,8 @@ from torch import Tensor, nn
 
 from graft.config.sections import ArmSection, BaseSection
 from graft.core.origins import LoadReport
+from graft.core.probes import Reading
+from graft.core.supervision import Supervision
 from graft.metrics.measures import Measure
 from graft.models.locate import LocatedBase
 
@@ -72,6 +74,22 @@ class Task(Protocol):
 
     def loss(self, model: nn.Module, batch: Batch, arm: ArmSection) -> tuple[Tensor, int]:
         """Return the summed loss and the number of units it is a sum over, never a mean."""
+        ...
+
+    def rowwise(self, arm: ArmSection) -> bool:
+        """Return True if the loss of a batch is the sum of the losses of its rows."""
+        ...
+
+    def supervision(self, examples: Sequence[Example], model: nn.Module) -> Supervision:
+        """Return what the loss sees of the examples."""
+        ...
+
+    def reading(self, model: nn.Module, examples: Sequence[Example]) -> Reading:
+        """Return how the model in memory reads the examples."""
+        ...
+
+    def served_reading(self, folder: Path, rows: pd.DataFrame) -> Reading:
+        """Return how a saved folder reads the rows, by the route that its users take."""
         ...
 
     def positions(self, batch: Batch) -> tuple[int, int]:

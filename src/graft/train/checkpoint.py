@@ -60,15 +60,17 @@ def save_checkpoint(
         write_json(partial / _STATE, dict(state))
 
 
-def newest_checkpoint(folder: Path) -> Checkpoint | None:
-    """Return the newest checkpoint whose hashes verify; each one passed over is named."""
+def newest_checkpoint(folder: Path) -> tuple[Checkpoint | None, tuple[str, ...]]:
+    """Return the newest checkpoint whose hashes verify, and the names of those passed over."""
+    passed_over: list[str] = []
     for place in sorted(folder.glob("step-*"), key=_step, reverse=True):
         problems = manifest_problems(place)
         if problems:
             logger.warning("checkpoint %s is passed over: %s", place, problems[0])
+            passed_over.append(place.name)
             continue
-        return read_checkpoint(place)
-    return None
+        return read_checkpoint(place), tuple(passed_over)
+    return None, tuple(passed_over)
 
 
 def read_checkpoint(folder: Path) -> Checkpoint:

@@ -26,7 +26,7 @@ from graft.tasks.protocol import Example, Task
 from graft.train import checkpoint as checkpoints
 from graft.train.modes import enter_phase, named_buffers, named_parameters
 from graft.train.optimizer import applied_rates, build_optimizer, join_phase, set_rates
-from graft.train.precision import autocast, resolve_precision
+from graft.train.precision import autocast, number_formats, resolve_precision
 from graft.train.progress import progress_bar
 from graft.train.recorder import PhaseRecorder
 from graft.train.selection import Selection
@@ -85,7 +85,8 @@ class _Loop:
         self.phases: list[PhaseRecord] = []
         self.changes: list[StateChange] = []
         self.resumed_at: list[int] = []
-        self.tokens = self.padding = 0
+        self.tokens = self.padding = self.units = 0
+        self.passed_over: tuple[str, ...] = ()
         self.stopped_early = ""
         self.order = lru_cache(maxsize=1)(self._order)
 
@@ -108,7 +109,7 @@ class _Loop:
 
     def _resume(self) -> int:
         torch.manual_seed(derive(self.job.seed, "dropout"))
-        found = checkpoints.newest_checkpoint(self.job.paths.checkpoints)
+        found, self.passed_over = checkpoints.newest_checkpoint(self.job.paths.checkpoints)
         history = read_jsonl(self.job.paths.history)
         if found is None:
             write_text(self.job.paths.history, "")
@@ -135,6 +136,7 @@ class _Loop:
         self.phases = [from_plain(PhaseRecord, record) for record in state["phases"]]
         self.changes = [from_plain(StateChange, change) for change in state["changes"]]
         self.tokens, self.padding = state["tokens"], state["padding"]
+        self.units = state["units"]
         self.resumed_at = [*state["resumed_at"], found.step]
         self.job.selection.restore(state["selection"])
         self._stop_if_exhausted(found.step)
@@ -199,6 +201,7 @@ class _Loop:
         recorder.took_step(positions, [example.row for example in examples], rates, epoch)
         self.tokens += result.tokens
         self.padding += result.padding
+        self.units += result.units
         self._log(step + 1, result, rates, len(examples), time.perf_counter() - started)
         return result
 
@@ -271,6 +274,7 @@ class _Loop:
             "changes": to_plain(self.changes),
             "tokens": self.tokens,
             "padding": self.padding,
+            "units": self.units,
             "resumed_at": self.resumed_at,
             "selection": self.job.selection.state(),
         }
@@ -312,6 +316,9 @@ class _Loop:
             best_step=kept.best_step if kept else None,
             best_metric=kept.best if kept else None,
             resumed_at=tuple(self.resumed_at),
+            units=self.units,
+            dtypes=number_formats(self.model),
+            passed_over=self.passed_over,
         )
 
     def _recorder(self) -> PhaseRecorder:

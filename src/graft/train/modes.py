@@ -67,6 +67,29 @@ def enter_phase(
     return tuple(frozen)
 
 
+def awake_modules(model: nn.Module) -> list[str]:
+    """Return the outermost modules that are frozen as a whole and in training mode all the same.
+
+    Example:
+        >>> model = nn.Sequential(nn.Linear(2, 2).requires_grad_(False), nn.Linear(2, 2)).train()
+        >>> awake_modules(model)
+        ['0']
+    """
+    found: list[str] = []
+
+    def look(module: nn.Module, name: str) -> None:
+        own = list(module.parameters())
+        if own and not any(parameter.requires_grad for parameter in own):
+            if any(inner.training for inner in module.modules()):
+                found.append(tensor_name(name))
+            return
+        for child_name, child in module.named_children():
+            look(child, f"{name}.{child_name}" if name else child_name)
+
+    look(model, "")
+    return found
+
+
 def _set_modes(module: nn.Module, name: str, frozen: list[str]) -> None:
     own = list(module.parameters())
     if own and not any(parameter.requires_grad for parameter in own):

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from graft.core.files import sha256_text
 from graft.core.ledger import PhaseRecord, TensorRecord
 from graft.models.tensors import sha256_tensor
-from graft.train.modes import named_buffers, named_parameters
+from graft.train.modes import awake_modules, named_buffers, named_parameters
 
 _SLICE = 2**20  # elements compared at once
 
@@ -29,6 +29,7 @@ class PhaseCounts:
     rates: dict[str, list[float]] = field(default_factory=dict)
     first_gradients: dict[str, float | None] = field(default_factory=dict)
     with_gradient: list[str] = field(default_factory=list)
+    awake: list[str] = field(default_factory=list)
 
 
 class PhaseRecorder:
@@ -71,6 +72,8 @@ class PhaseRecorder:
 
     def saw_gradients(self) -> None:
         """Note which trainable tensors have a gradient; to be called before every update."""
+        if self.counts.executed_steps == 0:
+            self._see_modes()
         seen = set(self.counts.with_gradient)
         for name in self.start:
             gradient = self.parameters[name].grad
@@ -96,6 +99,7 @@ class PhaseRecorder:
 
     def finish(self) -> PhaseRecord:
         """Return the record of the phase as it stands now."""
+        self._see_modes()
         held = {id(p) for group in self.optimizer.param_groups for p in group["params"]}
         known = {id(parameter) for parameter in self.parameters.values()}
         counts = self.counts
@@ -119,6 +123,7 @@ class PhaseRecorder:
             applied_rates={name: tuple(rates) for name, rates in counts.rates.items()},
             optimizer_extra=len(held - known),
             tensors=tuple(records),
+            awake=tuple(counts.awake),
         )
 
     def _record(self, name: str, tensor: Tensor, kind: str, in_optimizer: bool) -> TensorRecord:
@@ -144,6 +149,10 @@ class PhaseRecorder:
             sha256_before=self.hashes[name],
             sha256_after=after,
         )
+
+    def _see_modes(self) -> None:
+        known = set(self.counts.awake)
+        self.counts.awake += [name for name in awake_modules(self.model) if name not in known]
 
     def state(self) -> dict[str, Any]:
         """Return the counts as plain data for a checkpoint."""

@@ -16,12 +16,13 @@ from graft.tasks.protocol import Example, Task
 
 @dataclass(frozen=True)
 class StepResult:
-    """What one step computed: mean loss, norm of the gradient before clipping, positions."""
+    """What one step computed: mean loss, norm before clipping, units of the loss, positions."""
 
     loss: float
     grad_norm: float
     tokens: int
     padding: int
+    units: int = 0
 
 
 def accumulate(
@@ -60,4 +61,4 @@ def accumulate(
     norm = float(torch.nn.utils.clip_grad_norm_(trainable, limit or math.inf))
     if not math.isfinite(norm):
         raise NonFiniteError(f"the norm of the gradient is {norm}, the loss {total / count:.6g}")
-    return StepResult(total / count, norm, tokens, padding)
+    return StepResult(total / count, norm, tokens, padding, count)

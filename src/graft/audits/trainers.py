@@ -1,0 +1,93 @@
+"""The checks that read a training of another library differently: what is not known is said."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from graft.audits import loading, rates
+from graft.audits.contract import Answer, Check
+from graft.audits.evidence import RunEvidence
+from graft.core.errors import NotApplicableError
+from graft.core.findings import Status
+from graft.core.ledger import Ledger
+from graft.core.plan import ResolvedPlan
+
+# A gradient scaler looks for its scale by skipping steps; more than this is no search.
+SKIPPED = 0.05
+# Below this, chance alone may deal two epochs in the same order (8! is 40,320).
+_ORDERED_ROWS = 8
+SKIP = "the gradient scaler skipped this step"
+
+
+def planned_rates(evidence: RunEvidence) -> Answer:
+    """Return whether the applied rates and executed steps are those that were asked for."""
+    plan = evidence.given("plan", evidence.plan)
+    ledger = evidence.given("ledger", evidence.ledger)
+    if not plan.rates:
+        raise NotApplicableError(f"no rates could be planned: {plan.schedule}")
+    skipped = sum(change.message == SKIP for change in ledger.changes)
+    executed = sum(phase.executed_steps for phase in ledger.phases)
+    if not skipped or skipped > SKIPPED * (executed + skipped):
+        return rates.rates(evidence)
+    answer = rates.rates(replace(evidence, plan=_without(plan, ledger)))
+    if answer.status != Status.passed:
+        return answer
+    summary = f"{answer.summary} The gradient scaler skipped {skipped} steps."
+    return Answer(Status.warned, summary, answer.evidence, "Lower the initial scale.")
+
+
+def _without(plan: ResolvedPlan, ledger: Ledger) -> ResolvedPlan:
+    """Return the plan with as many steps as were left after the skipped ones."""
+    taken = {phase.index: phase.executed_steps for phase in ledger.phases}
+    phases = [replace(phase, steps=taken.get(phase.index, phase.steps)) for phase in plan.phases]
+    return replace(plan, phases=tuple(phases))
+
+
+def row_order(evidence: RunEvidence) -> Answer:
+    """Return whether every epoch dealt the rows in an order of its own."""
+    ledger = evidence.given("ledger", evidence.ledger)
+    orders = [order for phase in ledger.phases for order in phase.epoch_orders]
+    rows = sum(phase.rows for phase in ledger.phases)
+    different = max((phase.distinct_rows for phase in ledger.phases), default=0)
+    shown = {"rows": rows, "different_rows": different, "epochs": len(orders)}
+    if not rows:
+        raise NotApplicableError("the rows of the batches could not be told apart")
+    same = len(orders) - len(set(orders))
+    if same and different >= _ORDERED_ROWS:
+        summary = f"{same} of {len(orders)} epochs repeat the order of another."
+        fix = "Shuffle, and call set_epoch on a distributed sampler, unless the order is meant."
+        return Answer(Status.warned, summary, {**shown, "repeated": same}, fix)
+    summary = f"{rows} rows, {different} of them different, in {len(orders)} epochs"
+    return Answer(Status.passed, f"{summary}, each in an order of its own.", shown)
+
+
+def load_ledger(evidence: RunEvidence) -> Answer:
+    """Return whether every tensor came from the base's files, if these are known."""
+    _need_base(evidence)
+    return loading.load_ledger(evidence)
+
+
+def base_files(evidence: RunEvidence) -> Answer:
+    """Return whether the base's files are still those of the start, if they are known."""
+    _need_base(evidence)
+    return loading.base_files(evidence)
+
+
+def _need_base(evidence: RunEvidence) -> None:
+    if evidence.load is None and evidence.base_folder is None:
+        raise NotApplicableError("the folder of the base is not known; give it as `base`")
+
+
+RATES = (
+    Check("K4", "rates", "Did the optimizer take the steps and rates asked for?", planned_rates),
+)
+ORDER = (Check("K6", "row_order", "Was every epoch dealt in an order of its own?", row_order),)
+LOADING = (
+    Check(
+        "K7",
+        "load_ledger",
+        "Does every tensor come from the base's files, bit for bit?",
+        load_ledger,
+    ),
+    Check("K7", "base_files", "Is the base on disk the one that was trained from?", base_files),
+)
