@@ -4,7 +4,7 @@ PY := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: demo test check format clean
+.PHONY: demo test check format bench clean
 
 demo: $(INSTALLED)
 	$(VENV)/bin/graft demo pairs
@@ -13,15 +13,18 @@ test: $(INSTALLED)
 	$(PY) -m pytest -q
 
 check: $(INSTALLED)
-	$(VENV)/bin/ruff format --check src tests
-	$(VENV)/bin/ruff check src tests
+	$(VENV)/bin/ruff format --check src tests benchmarks
+	$(VENV)/bin/ruff check src tests benchmarks
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
 	$(PY) -m pytest -q -m "not slow"
 
 format: $(INSTALLED)
-	$(VENV)/bin/ruff format src tests
-	$(VENV)/bin/ruff check --fix src tests
+	$(VENV)/bin/ruff format src tests benchmarks
+	$(VENV)/bin/ruff check --fix src tests benchmarks
+
+bench: $(INSTALLED)
+	PYTHONPATH=tests $(PY) benchmarks/audit_overhead.py
 
 $(INSTALLED): pyproject.toml constraints.txt
 	python3 -m venv $(VENV)

@@ -8,10 +8,11 @@ import pytest
 
 from graft.audits.contract import Answer, Check, run_checks, unused_accepts
 from graft.audits.evidence import DataEvidence
-from graft.audits.registry import ARM_CHECKS, DATA_CHECKS
+from graft.audits.registry import ARM_CHECKS, DATA_CHECKS, RECIPE_CHECKS
 from graft.core.findings import Finding, Findings, Status
 from graft.core.jsonable import dumps, from_plain, to_plain
 
+EXPERIMENT_CHECKS = (*DATA_CHECKS, *RECIPE_CHECKS)
 SILENT = {
     "full": {"adapter_equivalence", "merge_algebra"},
     "head": {"adapter_equivalence", "merge_algebra"},
@@ -41,14 +42,14 @@ def test_healthy_runs_are_silent(healthy, method):
 
 
 def test_healthy_data_are_silent(healthy_data):
-    findings = run_checks(DATA_CHECKS, healthy_data, {})
+    findings = run_checks(EXPERIMENT_CHECKS, healthy_data, {})
     assert {f.status for f in findings} == {Status.passed}
     assert {f.where for f in findings} == {"data"}
 
 
 def test_findings_can_be_read_by_people_and_by_machines(healthy, healthy_data):
     findings = run_checks(ARM_CHECKS, healthy("lora"), {}) + run_checks(
-        DATA_CHECKS, healthy_data, {}
+        EXPERIMENT_CHECKS, healthy_data, {}
     )
     for finding in findings:
         assert finding.summary.endswith(".")
@@ -65,7 +66,7 @@ def test_an_arm_check_without_its_files_is_not_run(healthy, check):
     assert "was taken away" in finding.summary
 
 
-@pytest.mark.parametrize("check", DATA_CHECKS, ids=lambda check: check.name)
+@pytest.mark.parametrize("check", EXPERIMENT_CHECKS, ids=lambda check: check.name)
 def test_a_data_check_without_its_files_is_not_run(healthy_data, check):
     (finding,) = run_checks([check], emptied(healthy_data, None), {})
     assert finding.status == Status.not_run
@@ -79,17 +80,17 @@ def test_an_arm_check_that_breaks_fails_the_run(healthy, check):
     assert finding.evidence["exception"] in finding.summary
 
 
-@pytest.mark.parametrize("check", DATA_CHECKS, ids=lambda check: check.name)
+@pytest.mark.parametrize("check", EXPERIMENT_CHECKS, ids=lambda check: check.name)
 def test_a_data_check_that_breaks_fails_the_run(healthy_data, check):
     (finding,) = run_checks([check], emptied(healthy_data, Broken()), {})
     assert finding.status == Status.error
 
 
 def test_checks_have_pages_and_names_of_their_own():
-    names = [check.name for check in (*ARM_CHECKS, *DATA_CHECKS)]
+    names = [check.name for check in (*ARM_CHECKS, *EXPERIMENT_CHECKS)]
     assert len(set(names)) == len(names)
     assert ARM_CHECKS[0].page == "docs/concepts/audits.md#k1"
-    assert {check.id for check in (*ARM_CHECKS, *DATA_CHECKS)} == {
+    assert {check.id for check in (*ARM_CHECKS, *EXPERIMENT_CHECKS)} == {
         f"K{number}" for number in range(1, 17)
     }
 

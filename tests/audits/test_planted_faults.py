@@ -11,12 +11,14 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from graft.audits.contract import run_checks
-from graft.audits.registry import ARM_CHECKS, DATA_CHECKS
+from graft.audits.registry import ARM_CHECKS, DATA_CHECKS, RECIPE_CHECKS
 from graft.core.findings import Status
 from graft.core.options import OptionInForce
 from graft.core.origins import Origin
 from graft.core.probes import AccumulationProbe, Gap, Spread
 from graft.core.tables import LeakedRow
+
+EXPERIMENT_CHECKS = (*DATA_CHECKS, *RECIPE_CHECKS)
 
 
 def phase(evidence, index, **changes):
@@ -418,12 +420,12 @@ def test_what_a_person_should_know_is_a_warning(healthy, fault, name, plant):
     ("fault", "name", "status", "plant"), DATA_FAULTS, ids=[f[0] for f in DATA_FAULTS]
 )
 def test_a_planted_fault_of_the_data_is_found(healthy_data, fault, name, status, plant):
-    (finding,) = _caught(run_checks(DATA_CHECKS, plant(healthy_data), {}), name)
+    (finding,) = _caught(run_checks(EXPERIMENT_CHECKS, plant(healthy_data), {}), name)
     assert finding.status == status
     assert finding.fix
 
 
 def test_every_check_catches_at_least_one_planted_fault():
     caught = {name for _, name, *_ in [*ARM_FAULTS, *WARNED, *DATA_FAULTS]}
-    assert caught == {check.name for check in (*ARM_CHECKS, *DATA_CHECKS)}
+    assert caught == {check.name for check in (*ARM_CHECKS, *EXPERIMENT_CHECKS)}
     assert len({fault for fault, *_ in [*ARM_FAULTS, *DATA_FAULTS]}) >= 40

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,13 +16,17 @@ from graft.core.costs import RunCost
 from graft.core.experiment import ExperimentIndex, RunEntry
 from graft.core.files import sha256_text, write_json, write_text
 from graft.core.findings import Finding, Findings, Status
-from graft.core.layout import ExperimentPaths
+from graft.core.layout import ExperimentPaths, RunPaths
 from graft.core.ledger import Ledger, PhaseRecord, StateChange, TensorRecord
+from graft.core.options import OptionInForce, OptionUse
 from graft.core.origins import LoadReport, Origin, TensorOrigin
 from graft.core.plan import PlannedGroup, PlannedPhase, PlannedTensor, ResolvedPlan
+from graft.core.probes import AccumulationProbe, Gap, GradientProbe, Probes
 from graft.core.roles import Role, Split
+from graft.core.saves import Save, Saves
 from graft.core.scores import Score, ScoreBook, Scores
 from graft.core.seeds import generator
+from graft.core.supervision import Supervision
 from graft.core.tables import DataReport, LeakageReport, LeakedRow, SplitReport, TextLengths
 from graft.core.verdicts import (
     Comparison,
@@ -43,6 +48,16 @@ RUNS = (
     RunEntry("standard", Role.arm, "Standard fine-tuning", True),
     RunEntry("lora", Role.arm, "LoRA, rank 8", True),
 )
+# What passes in every arm: check and name of the finding.
+PASSED = (
+    ("K1", "trainable_set"), ("K2", "first_gradient"), ("K2", "finite_loss"),
+    ("K2", "gradient_direction"), ("K3", "movement"), ("K4", "rates"), ("K5", "supervision"),
+    ("K5", "truncation"), ("K6", "rows_seen"), ("K6", "order"), ("K6", "train_rows"),
+    ("K7", "base_tensors"), ("K7", "adapter_base"), ("K8", "predictions"), ("K8", "tensors"),
+    ("K9", "differs_from_base"), ("K9", "outputs_differ"), ("K11", "reading"),
+    ("K12", "alone"), ("K12", "again"), ("K12", "frozen_modes"), ("K13", "collapse"),
+    ("K13", "label_permutation"), ("K16", "options_read"), ("K16", "options_in_force"),
+)  # fmt: skip
 # Mean scores of negatives and positives, and their spread, per run.
 SHAPES = {
     "majority": (1.0, 1.0, 0.0),
@@ -200,9 +215,9 @@ def _ledger(plan: ResolvedPlan) -> Ledger:
     )  # fmt: skip
 
 
-def _write_training(paths: ExperimentPaths, entry: RunEntry) -> None:
-    run = paths.run(entry.name)
+def _write_training(run: RunPaths, entry: RunEntry) -> None:
     plan = _plan("lora" if entry.name == "lora" else "full")
+    _write_observed(run)
     write_json(run.plan, plan)
     write_json(run.ledger, _ledger(plan))
     origins = tuple(
@@ -249,6 +264,29 @@ def _write_training(paths: ExperimentPaths, entry: RunEntry) -> None:
                 }
             )
     write_text(run.history, "".join(json.dumps(line) + "\n" for line in lines))
+
+
+def _write_observed(run: RunPaths) -> None:
+    options = (
+        OptionInForce("training.learning_rate", 2e-5, 2e-5, True, "of the optimizer's groups"),
+        OptionInForce("training.weight_decay", 0.01, 0.0, False, f"of the groups {SCRIPT}"),
+        OptionInForce("training.precision", "bf16", "float32", None, "number format of a product"),
+        OptionInForce("training.max_steps", None, STEPS, True, "steps of the plan"),
+        OptionInForce("training.gradient_checkpointing", False, False, True, "of the modules"),
+    )
+    asked = (*(item.option for item in options), "training.warmup_ration")
+    write_json(run.options, OptionUse(asked, asked[-1:], options))
+    seen = Supervision(
+        "pairs", 1200, 1200, 0, 41_223, 7, 256, 3, 1, {"0": 480, "1": 720},
+        examples={"truncated_rows": tuple(f"train-{i}" for i in range(7)), "empty_rows": (SCRIPT,)},
+    )  # fmt: skip
+    write_json(run.supervision, seen)
+    probes = Probes(
+        GradientProbe(0.2513, 0.4127, 0.4119, 0.001), AccumulationProbe(4, 0.25131, 0.2513, 2e-6),
+        Gap(24, 3.1e-7, 0.21, ("eval-3", "eval-9")), Gap(24, 0.0, 0.21), (),
+        {"training_modules": "the model was predicted by another process"},
+    )  # fmt: skip
+    write_json(run.probes, probes)
 
 
 def _pair(
@@ -359,10 +397,17 @@ def _data(rows: pd.DataFrame) -> DataReport:
     )
 
 
+def passed(check: str, name: str, where: str) -> Finding:
+    ask = f"Is {name.replace('_', ' ')} of this run as the plan of it says?"
+    counts = {"tensors": {"total": 24, "first": ["encoder.layer.0.attention.query.weight"]}}
+    return Finding(check, name, ask, Status.passed, "24 of 24 are.", counts, where)
+
+
 def _findings() -> Findings:
     ask = "Did every trainable tensor move, and nothing else?"
     return Findings(
         (
+            *(passed(check, name, arm) for arm in ("standard", "lora") for check, name in PASSED),
             Finding(
                 "K3",
                 "weight_change",
@@ -449,7 +494,7 @@ def _write_run(paths: ExperimentPaths, entry: RunEntry, rows: pd.DataFrame) -> S
     book = _book(entry, predictions)
     write_json(run.scores, book)
     if entry.trained:
-        _write_training(paths, entry)
+        _write_training(run, entry)
         adapter = 284_000 if entry.name == "lora" else None
         write_json(
             run.cost, RunCost(192.4, 6.1, 1_420_000_000, None, 90_900_000, adapter, "CPU, 2 cores")
@@ -501,6 +546,52 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def folder(written: Path, tmp_path: Path) -> Path:
     """A copy of the run folder that a test may change."""
     return Path(shutil.copytree(written, tmp_path / "experiment"))
+
+
+def build_training(root: Path) -> Path:
+    """Write what a callback writes about a training of another trainer."""
+    run = RunPaths(root)
+    _write_training(run, RunEntry("standard", Role.arm, "", True))
+    chance = generator(7, "foreign")
+    lines = [
+        {"kind": "step", "step": step, "grad_norm": 1.0, "rates": {"upper": 2e-5}}
+        | ({"loss": float(0.7 * np.exp(-step / 90) + 0.02 * chance.random())} if step % 10 == 0
+           else {"loss": None} if step % 2 else {})
+        for step in range(1, STEPS + 1)
+    ]  # fmt: skip
+    lines += [
+        {"kind": "evaluation", "step": step, "metrics": {"eval_loss": 50 / step, "eval_runtime": 1}}
+        for step in (100, 200, 300)
+    ]
+    write_text(run.history, "".join(json.dumps(line) + "\n" for line in lines))
+    names = tuple(f"encoder.layer.{layer}.attention.query.weight" for layer in range(6))
+    folders = tuple(
+        Save(f"/somewhere/out/checkpoint-{step}", step, 104, 24, missing, (), ())
+        for step, missing in ((100, ()), (200, names), (300, ()))
+    )
+    evaluations = {"100": 0.5, "200": 0.25, "300": 0.17}
+    saves = Saves(folders, "/somewhere/out/checkpoint-300", "eval_loss", evaluations, False, True)
+    write_json(run.saves, saves)
+    found = [passed(check, name, "trainer") for check, name in PASSED]
+    found[4] = replace(
+        found[4], status=Status.failed, summary=f"2 tensors did not move {SCRIPT}.", fix="Look."
+    )
+    found[6] = replace(found[6], status=Status.warned, summary="7 of 1,200 rows are cut.")
+    idle = Finding("K14", "resume", "Was it resumed?", Status.not_applicable, "It was not.", {}, "")
+    write_json(run.audits, Findings((*found, replace(idle, where="trainer"))))
+    return root
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a foreign training, which tests read and do not change."""
+    return build_training(tmp_path_factory.mktemp("trained") / "graft audit")
+
+
+@pytest.fixture
+def training_folder(trained: Path, tmp_path: Path) -> Path:
+    """A copy of it that a test may change."""
+    return Path(shutil.copytree(trained, tmp_path / "graft audit"))
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,7 @@ import time
 import pytest
 
 from graft.report.page import write_report
+from graft.report.training_page import write_training_report
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 pytestmark = [
@@ -49,15 +50,23 @@ def opened(browser, address, width, scheme="light"):
     raise AssertionError("the charts were not drawn")
 
 
+@pytest.fixture(params=["experiment", "training"])
+def either(request, address, trained):
+    if request.param == "experiment":
+        return address, 8
+    return write_training_report(trained).as_uri(), 3
+
+
 @pytest.mark.parametrize("width", [375, 1280])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_page_fits_draws_and_fetches_nothing(browser, address, width, scheme):
-    page = opened(browser, address, width, scheme)
+def test_the_page_fits_draws_and_fetches_nothing(browser, either, width, scheme):
+    place, least = either
+    page = opened(browser, place, width, scheme)
     run = page.execute_script
     assert run("return document.documentElement.scrollWidth <= innerWidth && innerWidth") == width
     drawn = "return document.querySelectorAll('.plot svg.main-svg').length"
     plots = run("return document.querySelectorAll('.plot').length")
-    assert plots >= 8 and run(drawn) >= plots
+    assert plots >= least and run(drawn) >= plots
     assert [entry["message"] for entry in page.get_log("browser")] == []
     requests = [
         entry["message"]

@@ -34,7 +34,7 @@ def drawn(evidence):
 
 @pytest.fixture(scope="module")
 def styles(evidence):
-    return run_styles(evidence.index)
+    return run_styles(evidence.index.runs, evidence.index.base_run)
 
 
 def test_every_chart_is_drawn_with_a_reading_and_a_table(drawn):

@@ -109,6 +109,19 @@ def test_long_tables_say_where_the_rest_stands(page):
     assert "520 more rows in <run>/predictions/test.map.parquet" in text
 
 
+def test_every_arm_says_what_was_asked_and_what_the_loss_saw(page):
+    text = " ".join("".join(page.texts).split())
+    assert text.count("Asked and done 3 of 5 options in force as asked for") == 2
+    assert text.count("1,200 rows, 1,200 pairs with loss") == 2
+    assert text.count("the gradients differ by 2e−6 of their norm") == 2
+    assert "Saved folders" not in text  # Graft's own loop is audited on its checkpoints
+
+
+def test_passed_findings_stand_behind_one_line_a_check(page):
+    folds = [a for t, a in page.elements if t == "details" and "fold" in a.get("class", "")]
+    assert len(folds) < 30 and "K2 first gradient, finite loss, gradient direction" in page.texts
+
+
 @pytest.mark.parametrize("name", ["index", "comparison"])
 def test_a_missing_required_file_is_an_error(folder, name):
     path = getattr(ExperimentPaths(folder), name)

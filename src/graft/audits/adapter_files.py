@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from peft.utils.other import get_pattern_key
 
 from graft.core.errors import ModelError, Problem
 from graft.models.tensors import read_tensors
@@ -51,7 +52,6 @@ def read_adapter(folder: Path) -> dict[str, AdapterMatrices]:
     """
     config = _read_config(folder)
     rank = config["r"]
-    scale = config["lora_alpha"] / (math.sqrt(rank) if config.get("use_rslora") else rank)
     halves: dict[str, dict[str, torch.Tensor]] = defaultdict(dict)
     problems = []
     for key, tensor in read_tensors(folder).items():
@@ -72,9 +72,38 @@ def read_adapter(folder: Path) -> dict[str, AdapterMatrices]:
         raise ModelError(folder.name, problems)
     transposed = bool(config.get("fan_in_fan_out"))
     return {
-        module: AdapterMatrices(pair["lora_A"], pair["lora_B"], scale, transposed)
+        module: AdapterMatrices(pair["lora_A"], pair["lora_B"], scaling(config, module), transposed)
         for module, pair in halves.items()
     }
+
+
+def scaling(config: Mapping[str, Any], module: str) -> float:
+    """Return alpha / r of one module, or alpha / sqrt(r) with rsLoRA, as PEFT computes it.
+
+    Args:
+        config: The adapter's config; its `rank_pattern` and `alpha_pattern` count.
+        module: Path of the adapted module.
+
+    Raises:
+        ModelError: Rank or alpha is no positive number.
+
+    Example:
+        >>> scaling({"r": 4, "lora_alpha": 8, "rank_pattern": {"query": 2}}, "layer.0.query")
+        4.0
+    """
+    rank = _of_module(config, "rank_pattern", "r", module)
+    alpha = _of_module(config, "alpha_pattern", "lora_alpha", module)
+    return alpha / (math.sqrt(rank) if config.get("use_rslora") else rank)
+
+
+def _of_module(config: Mapping[str, Any], pattern: str, otherwise: str, module: str) -> float:
+    patterns = config.get(pattern) or {}
+    key = get_pattern_key(patterns, module)
+    value = patterns.get(key, config.get(otherwise))
+    if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
+        what = f"{otherwise} is {value!r}, not a positive number"
+        raise ModelError(module, [Problem("adapter_config.json", what, "save the adapter again")])
+    return float(value)
 
 
 def _read_config(folder: Path) -> dict[str, Any]:

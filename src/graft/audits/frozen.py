@@ -2,53 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 
-import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
-
 from graft.audits.adapter_files import match_names
+from graft.audits.folders.comparison import ComparedTensor, Movement, compare_tensor
+from graft.audits.folders.places import Place, open_place
 from graft.core.errors import InputError, ModelError, Problem
 from graft.models.adapters import is_adapter
 from graft.models.patterns import matches
-from graft.models.tensors import read_tensors
-
-
-class Movement(StrEnum):
-    """Whether a tensor still holds the base's values, bit for bit."""
-
-    frozen = "FROZEN"
-    updated = "UPDATED"
-
-
-@dataclass(frozen=True)
-class ComparedTensor:
-    """One tensor that both folders hold.
-
-    Args:
-        name: Its name in the base, with dots only.
-        tuned_name: Its name in the tuned folder.
-        shape: Its shape.
-        movement: The answer.
-        changed_share: Share of elements that differ, 0 to 1.
-        relative_change: ‖tuned − base‖ / ‖base‖ (‖tuned‖ if the base is zero).
-    """
-
-    name: str
-    tuned_name: str
-    shape: tuple[int, ...]
-    movement: Movement
-    changed_share: float
-    relative_change: float
-
-    @property
-    def module(self) -> str:
-        """Name of the module that holds it."""
-        return self.name.rpartition(".")[0]
 
 
 @dataclass(frozen=True)
@@ -100,39 +63,51 @@ def compare_folders(base: Path, tuned: Path) -> FrozenReport:
     """Return which tensors of `tuned` still are those of `base`.
 
     Names are matched by their longest common dotted suffix, so a plain Transformers folder can
-    be compared with one that Sentence-Transformers wrote. Both models are held in memory.
+    be compared with one that Sentence-Transformers wrote. One pair of tensors is held at a time.
 
     Args:
-        base: Folder (or .safetensors file) of the model before.
-        tuned: Folder (or file) of the model after, adapters merged.
+        base: Folder or weight file of the model before.
+        tuned: Folder or weight file of the model after, adapters merged.
 
     Raises:
         ModelError: A folder holds no weights, an adapter or a damaged file, names are ambiguous,
             or the two have no tensor in common.
     """
-    before, after = _tensors(base), _tensors(tuned)
-    for place, content in ((base, before), (tuned, after)):
-        if any(is_adapter(name) for name in content):
-            problem = Problem(str(place), "holds a LoRA adapter", "merge it into its base first")
-            raise ModelError("verify-frozen", [problem])
+    before, after = open_place(base), open_place(tuned)
+    for place in (before, after):
+        if any(is_adapter(name) for name in place.tensors):
+            fix = "merge it into its base first, or ask graft diagnose"
+            raise ModelError(
+                "verify-frozen", [Problem(str(place.path), "holds a LoRA adapter", fix)]
+            )
+    return compare_places(before, after)
+
+
+def compare_places(base: Place, tuned: Place) -> FrozenReport:
+    """Return the same for two places that are open; tensors are read one pair at a time.
+
+    Raises:
+        ModelError: Names are ambiguous, or the two have no tensor in common.
+    """
+    before, after = base.tensors, tuned.tensors
     partners = match_names(list(before), list(after))
     if not partners:
-        what = f"shares no tensor name with {base}"
-        problem = Problem(str(tuned), what, "give two folders of the same model")
-        raise ModelError("verify-frozen", [problem])
+        what = f"shares no tensor name with {base.path}"
+        problem = Problem(str(tuned.path), what, "give two folders of the same model")
+        raise ModelError("two models", [problem])
     compared, mismatched, converted = [], [], []
     for name, partner in partners.items():
         one, other = before[name], after[partner]
         if one.shape != other.shape:
             mismatched.append(f"{name}: {list(one.shape)} and {list(other.shape)}")
             continue
-        if one.dtype != other.dtype:
-            converted.append(f"{name}: {_format(one)} and {_format(other)}")
-        compared.append(_compare(name, partner, one.to(other.dtype), other))
+        if one.format != other.format:
+            converted.append(f"{name}: {one.format} and {other.format}")
+        compared.append(compare_tensor(name, partner, one.read(), other.read()))
     taken = set(partners.values())
     return FrozenReport(
-        base=str(base),
-        tuned=str(tuned),
+        base=str(base.path),
+        tuned=str(tuned.path),
         tensors=tuple(compared),
         modules=_modules(compared),
         missing=tuple(name for name in before if name not in partners),
@@ -176,48 +151,6 @@ def violations(
 
 def _named(pattern: str, tensor: ComparedTensor) -> bool:
     return matches(pattern, tensor.name) or matches(pattern, tensor.tuned_name)
-
-
-def _tensors(place: Path) -> Mapping[str, torch.Tensor]:
-    if not place.exists():
-        problem = Problem(str(place), "does not exist", "give the folder of a saved model")
-        raise ModelError("verify-frozen", [problem])
-    if place.is_dir():
-        return {name.replace("/", "."): t for name, t in read_tensors(place).items()}
-    try:
-        return dict(load_file(place))
-    except (SafetensorError, OSError) as error:
-        what = f"cannot be read as safetensors: {str(error)[:200]}"
-        problem = Problem(str(place), what, "copy the file again, or give a folder")
-        raise ModelError("verify-frozen", [problem]) from None
-
-
-def _compare(name: str, partner: str, one: torch.Tensor, other: torch.Tensor) -> ComparedTensor:
-    # Two NaN in one place are the same value; torch.equal says otherwise.
-    same = (one == other) | ((one != one) & (other != other))  # noqa: PLR0124
-    count = max(one.numel(), 1)
-    changed = int((~same).sum())
-    before, after = one.double(), other.double()
-    norm = float(before.norm())
-    return ComparedTensor(
-        name=name,
-        tuned_name=partner,
-        shape=tuple(one.shape),
-        movement=Movement.updated if changed else Movement.frozen,
-        changed_share=changed / count,
-        relative_change=_finite(
-            float((after - before).norm()) / norm if norm else float(after.norm())
-        ),
-    )
-
-
-def _finite(value: float) -> float:
-    """Return the value; a change to NaN or infinity as the largest number there is."""
-    return value if value < float("inf") else torch.finfo(torch.float64).max
-
-
-def _format(tensor: torch.Tensor) -> str:
-    return str(tensor.dtype).removeprefix("torch.")
 
 
 def _modules(tensors: Sequence[ComparedTensor]) -> tuple[ComparedModule, ...]:

@@ -68,7 +68,7 @@ def merge_algebra(evidence: RunEvidence) -> Answer:
     wrong = [matrix for matrix in found if matrix.verdict != "merged"]
     problems = [
         f"{len(names)} of {len(found)} matrices {verdict} ({named(names)})"
-        for verdict, names in _by_verdict(wrong).items()
+        for verdict, names in by_verdict(wrong).items()
     ]
     problems += [
         f"{len(names)} {words} ({named(names)})"
@@ -183,7 +183,8 @@ def _must_stay(name: str, base: dict[str, torch.Tensor], evidence: RunEvidence) 
     return base[name].is_floating_point() and not matching(allowed, name)
 
 
-def _by_verdict(matrices: list[MergedMatrix]) -> dict[str, list[str]]:
+def by_verdict(matrices: list[MergedMatrix]) -> dict[str, list[str]]:
+    """Return verdict to the modules that it is given on."""
     grouped: dict[str, list[str]] = {}
     for matrix in matrices:
         grouped.setdefault(matrix.verdict, []).append(matrix.module)

@@ -53,7 +53,7 @@ CHECKS = (
     Check("K16", "options_read", "Did something read every option that was given?", options_read),
     Check("K16", "options_in_force", "Was in force what was asked for?", options_in_force),
 )
-DATA_CHECKS = (
+RECIPE_CHECKS = (
     Check(
         "K16",
         "recipe_read",

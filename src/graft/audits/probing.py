@@ -16,12 +16,13 @@ from graft.config.sections import ArmSection
 from graft.core.errors import NonFiniteError
 from graft.core.plan import ResolvedPlan
 from graft.core.probes import AccumulationProbe, Gap, GradientProbe, Probes
-from graft.evaluate.predictions import PROBE_ROWS, predict
+from graft.evaluate.predictions import predict
 from graft.tasks.protocol import Array, Example, Task
 from graft.train.modes import enter_phase, named_parameters
 from graft.train.precision import autocast
 from graft.train.step import StepResult, accumulate
 
+GRADIENT_ROWS = 8
 # The loss is to change by this share of itself: far above float32 rounding, far below curvature.
 _LOSS_SHARE = 2e-3
 
@@ -54,7 +55,7 @@ def probe_start(
     try:
         if "accumulation" not in not_probed:
             accumulation = _accumulation(task, model, arm, rows)
-        gradient = _gradient(task, model, arm, rows[:PROBE_ROWS])
+        gradient = _gradient(task, model, arm, rows[:GRADIENT_ROWS])
         if gradient is None:
             not_probed["gradient"] = "the loss of the first rows has no gradient at all"
     except NonFiniteError as error:

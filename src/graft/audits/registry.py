@@ -40,7 +40,9 @@ ARM_CHECKS: tuple[Check[RunEvidence], ...] = (
     *equivalence.ACCUMULATION,
     *options.CHECKS,
 )
-DATA_CHECKS: tuple[Check[DataEvidence], ...] = (*rows.DATA_CHECKS, *options.DATA_CHECKS)
+DATA_CHECKS: tuple[Check[DataEvidence], ...] = rows.DATA_CHECKS
+# Of a whole experiment, whose stages have read its recipe.
+RECIPE_CHECKS: tuple[Check[DataEvidence], ...] = options.RECIPE_CHECKS
 # Of a training that another library ran and a callback watched.
 TRAINER_CHECKS: tuple[Check[RunEvidence], ...] = (
     *trainable.CHECKS,

@@ -16,6 +16,10 @@ from graft.core.plan import ResolvedPlan
 SKIPPED = 0.05
 # Below this, chance alone may deal two epochs in the same order (8! is 40,320).
 _ORDERED_ROWS = 8
+_RELOAD = (
+    "Load the whole checkpoint with its own config; if this process trained the model before,"
+    " accept `load_ledger`, or give `base` the folder that this training starts from."
+)
 SKIP = "the gradient scaler skipped this step"
 
 
@@ -64,7 +68,8 @@ def row_order(evidence: RunEvidence) -> Answer:
 def load_ledger(evidence: RunEvidence) -> Answer:
     """Return whether every tensor came from the base's files, if these are known."""
     _need_base(evidence)
-    return loading.load_ledger(evidence)
+    answer = loading.load_ledger(evidence)
+    return replace(answer, fix=_RELOAD) if answer.fix else answer
 
 
 def base_files(evidence: RunEvidence) -> Answer:

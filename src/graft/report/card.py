@@ -16,6 +16,7 @@ from graft.report import words
 from graft.report.evidence import Evidence, RunEvidence, read_evidence
 from graft.report.numerals import count, duration, magnitude, plural, share
 from graft.report.results import all_metrics, find_pair, leakage_of_test
+from graft.report.training import adapted_sentence
 
 LIBRARIES = {"pairs": "sentence-transformers"}
 TASK_TYPES = {"pairs": ("sentence-similarity", "Sentence similarity")}
@@ -88,7 +89,7 @@ def card_text(evidence: Evidence, arm: RunEvidence) -> str:
         f"---\n{front}---",
         f"# {_plain(arm.title)}",
         f"{_plain(index.base)} adapted for the task `{_plain(index.task)}` in the experiment "
-        f"{_plain(index.name)}. Adapted: {words.adapted_sentence(arm)}",
+        f"{_plain(index.name)}. Adapted: {adapted_sentence(arm)}",
         f"**Verdict: {verdict or 'not measured'}.** "
         + (words.difference_sentence(pair, base) if pair else ""),
         f"On the clean rows: {words.difference_sentence(clean, base)}" if clean else "",

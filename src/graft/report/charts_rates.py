@@ -17,13 +17,19 @@ from graft.report.predictions import Styles
 MOST_STEPS = 400
 
 
-def applied(ledger: Ledger, group: str) -> np.ndarray:
-    """Return the rate of `group` at every executed step; 0 in phases that it is not part of."""
-    parts = [
-        np.asarray(phase.applied_rates.get(group, (0.0,) * phase.executed_steps), dtype=float)
-        for phase in ledger.phases
-    ]
-    return np.concatenate(parts) if parts else np.zeros(0)
+def applied(ledger: Ledger, group: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return the executed steps, counted from 0, and the rate of `group` at each.
+
+    The rate is 0 in phases that the group is not part of.
+    """
+    steps, values = list[np.ndarray](), list[np.ndarray]()
+    for phase in ledger.phases:
+        rates = phase.applied_rates.get(group, (0.0,) * phase.executed_steps)
+        steps.append(phase.first_step + np.arange(len(rates)))
+        values.append(np.asarray(rates, dtype=float))
+    if not steps:
+        return np.zeros(0, dtype=int), np.zeros(0)
+    return np.concatenate(steps), np.concatenate(values)
 
 
 def rate_gap(plan: ResolvedPlan, ledger: Ledger, group: str) -> tuple[int, float]:
@@ -31,9 +37,11 @@ def rate_gap(plan: ResolvedPlan, ledger: Ledger, group: str) -> tuple[int, float
 
     Where a run stopped early, the steps that were not executed are not compared.
     """
-    done, planned = applied(ledger, group), np.asarray(plan.rates.get(group, ()), dtype=float)
-    steps = min(len(done), len(planned))
-    return steps, float(np.abs(done[:steps] - planned[:steps]).max()) if steps else 0.0
+    planned = np.asarray(plan.rates.get(group, ()), dtype=float)
+    steps, done = applied(ledger, group)
+    both = steps < len(planned)
+    gaps = np.abs(done[both] - planned[steps[both]])
+    return len(gaps), float(gaps.max(initial=0.0))
 
 
 def rates(
@@ -50,24 +58,28 @@ def rates(
     if not plans:
         return NotMeasured(ident, title, "no run has a plan")
     names = [name for name in styles if name in plans]
-    groups = list(dict.fromkeys(group for name in names for group in plans[name].rates))
+    members = {name: _groups(plans[name], ledgers.get(name)) for name in names}
+    groups = list(dict.fromkeys(group for name in names for group in members[name]))
     colours = {group: ARM_COLOURS[i % len(ARM_COLOURS)] for i, group in enumerate(groups)}
     panels, records = [], []
     for name in names:
         plan, ledger = plans[name], ledgers.get(name)
         traces = list[Figure]()
-        for group, planned in plan.rates.items():
-            done = applied(ledger, group) if ledger else np.zeros(0)
-            traces += _rate_lines(group, np.asarray(planned), done, colours[group])
+        for group in members[name]:
+            planned = np.asarray(plan.rates.get(group, ()), dtype=float)
+            at, done = applied(ledger, group) if ledger else (np.zeros(0), np.zeros(0))
+            whole = np.arange(len(planned))
+            traces += _rate_line(f"{group}, planned", whole, planned, _wide(colours[group], group))
+            traces += _rate_line(f"{group}, applied", at, done, _thin(colours[group], group))
             steps, gap = rate_gap(plan, ledger, group) if ledger else (0, None)
             records.append(
                 {
                     "run": styles[name].title,
                     "group": group,
-                    "peak planned": max(planned, default=0.0),
+                    "peak planned": float(planned.max()) if len(planned) else None,
                     "peak applied": float(done.max()) if len(done) else None,
                     "steps compared": steps,
-                    "largest difference": gap,
+                    "largest difference": gap if steps else None,
                 }
             )
         marks, lines = _thaws(ledger)
@@ -94,30 +106,37 @@ def rates(
     return Chart(ident, title, reading, tuple(panels), pd.DataFrame(records), source, keys)
 
 
-def _rate_lines(group: str, planned: np.ndarray, done: np.ndarray, colour: str) -> list[Figure]:
-    lines = []
-    for name, values, style in (
-        ("planned", planned, {"color": colour, "width": 7}),
-        ("applied", done, {"color": colour, "width": 1.6}),
-    ):
-        chosen = thinned(len(values), MOST_STEPS)
-        lines.append(
-            {
-                "type": "scatter",
-                "mode": "lines",
-                "legendgroup": group,
-                "line": style,
-                "opacity": 0.3 if name == "planned" else 1,
-                "x": (chosen + 1).tolist(),
-                "y": [float(f"{values[i]:.5g}") for i in chosen],
-                "hoverinfo": "text",
-                "hovertext": [
-                    hover([f"{group}, {name}", f"step {count(i + 1)}: {rate(values[i])}"])
-                    for i in chosen
-                ],
-            }
-        )
-    return lines
+def _groups(plan: ResolvedPlan, ledger: Ledger | None) -> list[str]:
+    """Return the groups that have a rate; a foreign trainer can apply one that nobody planned."""
+    phases = ledger.phases if ledger else ()
+    return list(dict.fromkeys([*plan.rates, *(g for phase in phases for g in phase.applied_rates)]))
+
+
+def _wide(colour: str, group: str) -> Figure:
+    return {"legendgroup": group, "line": {"color": colour, "width": 7}, "opacity": 0.3}
+
+
+def _thin(colour: str, group: str) -> Figure:
+    return {"legendgroup": group, "line": {"color": colour, "width": 1.6}, "opacity": 1}
+
+
+def _rate_line(name: str, steps: np.ndarray, values: np.ndarray, style: Figure) -> list[Figure]:
+    if not len(values):
+        return []
+    chosen = thinned(len(values), MOST_STEPS)
+    return [
+        {
+            "type": "scatter",
+            "mode": "lines",
+            **style,
+            "x": (steps[chosen] + 1).tolist(),
+            "y": [float(f"{values[i]:.5g}") for i in chosen],
+            "hoverinfo": "text",
+            "hovertext": [
+                hover([name, f"step {count(steps[i] + 1)}: {rate(values[i])}"]) for i in chosen
+            ],
+        }
+    ]
 
 
 def _thaws(ledger: Ledger | None) -> tuple[list[Figure], list[Figure]]:

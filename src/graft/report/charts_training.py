@@ -20,10 +20,13 @@ from graft.report.chart import (
     thinned,
 )
 from graft.report.numerals import count, decimal
+from graft.report.palette import RunStyle
 from graft.report.predictions import Styles
 
 Records = Mapping[str, Sequence[dict[str, Any]]]
 MOST_STEPS = 400
+# What trainers log beside their metrics: how long the evaluation took.
+_CLOCKS = ("_runtime", "_per_second", "_time")
 
 
 def loss(histories: Records, styles: Styles) -> Chart | NotMeasured:
@@ -34,13 +37,10 @@ def loss(histories: Records, styles: Styles) -> Chart | NotMeasured:
         styles: Look of every run.
     """
     ident, title = "loss", "Training loss"
-    frames = {
-        name: pd.DataFrame(histories[name]).dropna(subset=["loss"])
-        for name in styles
-        if histories.get(name)
-    }
+    found = {name: _losses(histories.get(name, ())) for name in styles}
+    frames = {name: frame for name, frame in found.items() if len(frame)}
     if not frames:
-        return NotMeasured(ident, title, "no run has a training history")
+        return NotMeasured(ident, title, "no run has a training history with a loss")
     traces: list[Figure] = []
     for name, frame in frames.items():
         style = styles[name]
@@ -76,15 +76,22 @@ def loss(histories: Records, styles: Styles) -> Chart | NotMeasured:
             320, {"title": {"text": "step"}}, {"title": {"text": "loss"}, "rangemode": "tozero"}
         ),
     }
-    reading = (
-        "Faint lines are the loss of every step, strong lines a moving average; the losses of two "
-        "arms compare only if they have the same loss function."
+    reading = "Faint lines are the loss of every logged step, strong lines a moving average"
+    reading += (
+        "; the losses of two arms compare only if they have the same loss function."
+        if len(frames) > 1
+        else "."
     )
     columns = ["run", "step", "epoch", "loss", "grad_norm", "rows", "seconds"]
     table = pd.concat(frame.assign(run=styles[name].title) for name, frame in frames.items())
     table = table[[column for column in columns if column in table]]
     keys = tuple(styles[name].key(line=True) for name in frames)
     return Chart(ident, title, reading, (Panel("", figure),), table, "<run>/history.jsonl", keys)
+
+
+def _losses(records: Sequence[dict[str, Any]]) -> pd.DataFrame:
+    """Return the steps that have a loss: a trainer may log it every few steps only."""
+    return pd.DataFrame([record for record in records if record.get("loss") is not None])
 
 
 def _span(steps: int) -> int:
@@ -95,7 +102,7 @@ def validation(histories: Records, styles: Styles) -> Chart | NotMeasured:
     """Return the metrics on the validation split during training, the kept checkpoint marked.
 
     Args:
-        histories: Evaluation records per run: step, epoch, metrics, best.
+        histories: Evaluation records per run: step, metrics; epoch and best where known.
         styles: Look of every run.
     """
     ident, title = "validation", "Validation during training"
@@ -104,7 +111,7 @@ def validation(histories: Records, styles: Styles) -> Chart | NotMeasured:
             "run_key": name,
             "run": styles[name].title,
             "step": record["step"],
-            "epoch": record["epoch"],
+            "epoch": record.get("epoch"),
             "metric": metric,
             "value": value,
             "best": bool(record.get("best")),
@@ -112,14 +119,16 @@ def validation(histories: Records, styles: Styles) -> Chart | NotMeasured:
         for name in styles
         for record in histories.get(name, ())
         for metric, value in record["metrics"].items()
+        if not metric.endswith(_CLOCKS)
     ]
     if not records:
         return NotMeasured(ident, title, "nothing was evaluated during training")
     table = pd.DataFrame(records)
+    axis = "step" if table["epoch"].isna().any() else "epoch"
     panels = []
     for metric, part in table.groupby("metric", sort=False):
         traces = [
-            _evaluations(group, styles, str(name))
+            _evaluations(group, styles[str(name)], axis)
             for name, group in part.groupby("run_key", sort=False)
         ]
         plain = str(metric).removeprefix("validation_")
@@ -129,25 +138,20 @@ def validation(histories: Records, styles: Styles) -> Chart | NotMeasured:
                 words,
                 {
                     "data": traces,
-                    "layout": layout(300, {"title": {"text": "epoch"}}, {"title": {"text": ""}}),
+                    "layout": layout(300, {"title": {"text": axis}}, {"title": {"text": ""}}),
                 },
             )
         )
     kept = table[table["best"]].groupby("run", sort=False)["step"].last()
-    reading = (
-        "The metric that chooses the checkpoint, on the validation split only; the large star is "
-        "the last best one"
-        + (
-            f" ({', '.join(f'{run}: step {count(step)}' for run, step in kept.items())})."
-            if len(kept)
-            else "."
-        )
-    )
+    reading = "What was measured on the rows held out for choosing a checkpoint"
+    if len(kept):
+        stars = ", ".join(f"{run}: step {count(step)}" for run, step in kept.items())
+        reading += f"; the large star is the last best one ({stars})"
     keys = tuple(styles[name].key(line=True) for name in styles if name in set(table["run_key"]))
     return Chart(
         ident,
         title,
-        reading,
+        f"{reading}.",
         tuple(panels),
         table.drop(columns="run_key"),
         "<run>/history.jsonl",
@@ -155,16 +159,15 @@ def validation(histories: Records, styles: Styles) -> Chart | NotMeasured:
     )
 
 
-def _evaluations(group: pd.DataFrame, styles: Styles, name: str) -> Figure:
-    style = styles[name]
+def _evaluations(group: pd.DataFrame, style: RunStyle, axis: str) -> Figure:
     best = group["best"].to_numpy()
     last = int(np.flatnonzero(best)[-1]) if best.any() else -1
     marks = [position == last for position in range(len(group))]
     return {
         "type": "scatter",
         "mode": "lines+markers",
-        "legendgroup": name,
-        "x": rounded(group["epoch"]),
+        "legendgroup": style.name,
+        "x": rounded(group[axis]),
         "y": rounded(group["value"]),
         "line": {"color": style.colour, "width": 2},
         "marker": {
@@ -177,7 +180,8 @@ def _evaluations(group: pd.DataFrame, styles: Styles, name: str) -> Figure:
             hover(
                 [
                     style.title,
-                    f"epoch {epoch:.2f}, step {count(step)}",
+                    *([f"epoch {epoch:.2f}"] if axis == "epoch" else []),
+                    f"step {count(step)}",
                     decimal(value),
                     *(["best so far"] if mark else []),
                 ]

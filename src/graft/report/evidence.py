@@ -16,10 +16,14 @@ from graft.core.files import read_json, read_jsonl
 from graft.core.findings import Findings
 from graft.core.layout import ExperimentPaths, RunPaths
 from graft.core.ledger import Ledger
+from graft.core.options import OptionUse
 from graft.core.origins import LoadReport
 from graft.core.plan import ResolvedPlan
+from graft.core.probes import Probes
 from graft.core.roles import Role, Split
+from graft.core.saves import Saves
 from graft.core.scores import Score, ScoreBook, Scores
+from graft.core.supervision import Supervision
 from graft.core.tables import DataReport
 from graft.core.verdicts import Comparison
 
@@ -43,6 +47,10 @@ class RunEvidence:
         evaluations: One record per evaluation during training.
         cost: Time, memory, energy and sizes.
         audits: Findings of this run.
+        options: Which options were read, and what was in force.
+        supervision: What the loss saw of the training rows.
+        probes: What was measured on a few rows beside the training.
+        saves: Folders that a trainer saved; Graft's own loop writes none.
     """
 
     entry: RunEntry
@@ -57,6 +65,10 @@ class RunEvidence:
     evaluations: tuple[dict[str, Any], ...]
     cost: RunCost | None
     audits: Findings | None
+    options: OptionUse | None
+    supervision: Supervision | None
+    probes: Probes | None
+    saves: Saves | None
 
     @property
     def name(self) -> str:
@@ -129,6 +141,22 @@ def read_evidence(root: Path) -> Evidence:
     return Evidence(paths, index, comparison, data, findings, recipe, runs)
 
 
+def read_training(folder: Path) -> RunEvidence:
+    """Return the files of a training that belongs to no experiment; it is named as its folder.
+
+    Raises:
+        RunFolderError: There is no such folder, or a file cannot be read; all at once.
+    """
+    problems = list[Problem]()
+    if not folder.is_dir():
+        problems.append(Problem(str(folder), "is no folder", "give the folder of the callback"))
+    root = folder.resolve()
+    run = _read_run(RunEntry(root.name, Role.arm, "", trained=True), RunPaths(root), problems)
+    if problems:
+        raise RunFolderError("training folder", problems)
+    return run
+
+
 def _read_run(entry: RunEntry, paths: RunPaths, problems: list[Problem]) -> RunEvidence:
     try:
         history = read_jsonl(paths.history)
@@ -148,6 +176,10 @@ def _read_run(entry: RunEntry, paths: RunPaths, problems: list[Problem]) -> RunE
         evaluations=tuple(record for record in history if record.get("kind") == "evaluation"),
         cost=_read(paths.cost, RunCost, problems),
         audits=_read(paths.audits, Findings, problems),
+        options=_read(paths.options, OptionUse, problems),
+        supervision=_read(paths.supervision, Supervision, problems),
+        probes=_read(paths.probes, Probes, problems),
+        saves=_read(paths.saves, Saves, problems),
     )
 
 

@@ -107,8 +107,20 @@ def rate(value: float | None) -> str:
         return NONE
     if value == 0:
         return "0"
-    small = abs(value) < 0.001
-    text = f"{value:.1e}" if small else f"{value:.2g}"
+    return _tidy(f"{value:.1e}" if abs(value) < 0.001 else f"{value:.2g}")
+
+
+def setting(value: float) -> str:
+    """Return a setting with all its digits that matter: two that differ never look alike.
+
+    Example:
+        >>> setting(2e-05), setting(0.9), setting(0.98765)
+        ('2e−5', '0.9', '0.98765')
+    """
+    return _tidy(f"{value:.9g}")
+
+
+def _tidy(text: str) -> str:
     mantissa, marker, exponent = text.partition("e")
     if marker:
         text = f"{mantissa.removesuffix('.0')}e{int(exponent)}"

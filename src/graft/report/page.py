@@ -2,34 +2,26 @@
 
 from __future__ import annotations
 
-import functools
-import json
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import jinja2
-import plotly.offline
-
 from graft.core.errors import Problem, RunFolderError
-from graft.core.files import write_text
-from graft.core.findings import Finding, Findings, Status
 from graft.core.scores import Metric, Score
 from graft.metrics import catalogue
-from graft.report import numerals, words
+from graft.report import words
 from graft.report.card import loading_code
-from graft.report.chart import Chart, NotMeasured, embedded_json
+from graft.report.chart import Chart, NotMeasured
 from graft.report.charts_distributions import distributions
 from graft.report.charts_errors import false_positives
 from graft.report.charts_maps import text_maps
 from graft.report.charts_metrics import comparison, effect_sizes
-from graft.report.charts_rates import rates
 from graft.report.charts_roc import roc
 from graft.report.charts_slices import heat_map
-from graft.report.charts_training import loss, validation
 from graft.report.evidence import Evidence, read_evidence
+from graft.report.findings import places, statuses
 from graft.report.mistakes import mistakes
 from graft.report.palette import run_styles
+from graft.report.rendering import write_page
 from graft.report.results import (
     all_metrics,
     cards,
@@ -39,14 +31,7 @@ from graft.report.results import (
     score_lines,
     split_pairs,
 )
-from graft.report.tables import from_frame
-from graft.report.training import summary
-
-# What a reader must see first stands first; "passed" comes before what was never looked at.
-STATUS_ORDER = (
-    Status.error, Status.failed, Status.warned, Status.passed, Status.not_run,
-    Status.not_applicable,
-)  # fmt: skip
+from graft.report.training import summary, training_charts
 
 
 def write_report(root: Path) -> Path:
@@ -63,9 +48,8 @@ def write_report(root: Path) -> Path:
     """
     evidence = read_evidence(root)
     _check_metrics(evidence)
-    template = environment().get_template("page.html.j2")
-    write_text(evidence.paths.report, template.render(context(evidence)))
-    return Path(evidence.paths.report)
+    path = Path(evidence.paths.report)
+    return write_page(path, "page.html.j2", context(evidence), charts(evidence))
 
 
 def _check_metrics(evidence: Evidence) -> None:
@@ -89,36 +73,13 @@ def _check_metrics(evidence: Evidence) -> None:
         raise RunFolderError("run folder", problems)
 
 
-@functools.cache
-def environment() -> jinja2.Environment:
-    """Return the templates, with every inserted text escaped and every unknown name an error."""
-    env = jinja2.Environment(
-        loader=jinja2.PackageLoader("graft.report", "templates"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    for function in (
-        numerals.decimal, numerals.signed, numerals.count, numerals.magnitude, numerals.share,
-        numerals.p_value, numerals.interval, numerals.rate, numerals.duration, numerals.size,
-        numerals.energy, numerals.plural,
-    ):  # fmt: skip
-        env.filters[function.__name__] = function
-    env.filters["evidence_json"] = lambda value: json.dumps(value, indent=2, ensure_ascii=False)
-    env.filters["title_of"] = lambda name: catalogue.metric(name).title
-    env.globals.update(words=words, metric=catalogue.metric, from_frame=from_frame)
-    return env
-
-
 def charts(evidence: Evidence) -> list[Chart | NotMeasured]:
     """Return every chart of the page, in its order."""
-    styles, slices = run_styles(evidence.index), evidence.index.slices
+    index, slices = evidence.index, evidence.index.slices
+    styles = run_styles(index.runs, index.base_run)
     books = {run.name: run.scores for run in evidence.runs if run.scores}
     frames = {run.name: run.predictions for run in evidence.runs if run.predictions is not None}
     maps = {run.name: run.text_map for run in evidence.runs if run.text_map is not None}
-    plans = {run.name: run.plan for run in evidence.runs if run.plan}
-    ledgers = {run.name: run.ledger for run in evidence.runs if run.ledger}
     return [
         comparison(books, styles, key_metrics(evidence, most=6)),
         distributions(frames, styles, slices),
@@ -127,15 +88,13 @@ def charts(evidence: Evidence) -> list[Chart | NotMeasured]:
         false_positives(frames, styles, slices),
         heat_map(books, frames, styles, slices),
         text_maps(maps, styles),
-        loss({run.name: run.steps for run in evidence.runs}, styles),
-        validation({run.name: run.evaluations for run in evidence.runs}, styles),
-        rates(plans, ledgers, styles),
+        *training_charts(evidence.runs, styles),
     ]
 
 
 def context(evidence: Evidence) -> dict[str, Any]:
-    """Return everything that the templates show."""
-    drawn = charts(evidence)
+    """Return everything that the templates show beside the charts."""
+    findings = evidence.findings.items if evidence.findings else ()
     metrics = key_metrics(evidence)
     leakage = leakage_of_test(evidence)
     base = evidence.base
@@ -145,7 +104,8 @@ def context(evidence: Evidence) -> dict[str, Any]:
         "index": evidence.index,
         "comparison": evidence.comparison,
         "failures": words.failures(evidence),
-        "accepted": [f for f in _items(evidence.findings) if f.accepted],
+        "accepted": [finding for finding in findings if finding.accepted],
+        "place": lambda where: evidence.title(where) if where else "experiment",
         "headline": words.headline(evidence),
         "leakage_sentence": words.leakage_sentence(leakage),
         "clean_figures": words.clean_figures(evidence),
@@ -157,49 +117,25 @@ def context(evidence: Evidence) -> dict[str, Any]:
         "metrics": metrics,
         "all_metrics": all_metrics(evidence),
         "lines": score_lines(evidence, metrics),
-        "charts": drawn,
-        "figures": _figures(drawn),
-        "plotly": plotly.offline.get_plotlyjs(),
+        "foreign": False,
+        "key_of": "run",
         "training": [summary(run) for run in evidence.runs if run.entry.trained],
         "primary_pairs": primary,
         "other_pairs": others,
         "clean_score": lambda run, name: _run_score(evidence, run, name),
         "leaked_table": leaked_table,
         "weight_files": _weight_files(evidence),
-        "findings": _grouped(evidence),
-        "statuses": Counter(words.status_word(f) for f in _items(evidence.findings)),
+        "places": places(findings, _titles(evidence)),
+        "statuses": statuses(findings),
         "mistakes": [mistakes(run, evidence.index.slices) for run in evidence.arms],
         "codes": [(arm, loading_code(evidence, arm)) for arm in evidence.arms],
         "definitions": _definitions(evidence),
     }
 
 
-def _items(findings: Findings | None) -> tuple[Finding, ...]:
-    return findings.items if findings else ()
-
-
-def _figures(drawn: list[Chart | NotMeasured]) -> str:
-    figures = {
-        f"{chart.id}-{number}": panel.figure
-        for chart in drawn
-        if isinstance(chart, Chart)
-        for number, panel in enumerate(chart.panels)
-    }
-    return embedded_json(figures)
-
-
-def _grouped(evidence: Evidence) -> list[tuple[str, list[Finding]]]:
-    """Return the findings by place: data, then runs in their order, the worst of each first."""
-    items = _items(evidence.findings)
-    places = ["data", *(run.name for run in evidence.runs), *(f.where for f in items)]
-    groups = []
-    for place in dict.fromkeys(places):
-        here = [finding for finding in items if finding.where == place]
-        here.sort(key=lambda f: (not f.blocks, STATUS_ORDER.index(f.status)))
-        if here:
-            title = "Data" if place == "data" else evidence.title(place) or "Experiment"
-            groups.append((title, here))
-    return groups
+def _titles(evidence: Evidence) -> dict[str, str]:
+    """Return what findings can be about, in the order of the page."""
+    return {"data": "Data", **{run.name: run.title for run in evidence.runs}, "recipe": "Recipe"}
 
 
 def _run_score(evidence: Evidence, name: str, metric: str) -> Score | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from graft.core.experiment import ExperimentIndex
+from graft.core.experiment import RunEntry
 from graft.core.roles import Role
 from graft.report.chart import Key
 
@@ -37,14 +37,19 @@ class RunStyle:
         return Key(self.name, self.title, self.colour, self.symbol, self.dash if line else "")
 
 
-def run_styles(index: ExperimentIndex) -> dict[str, RunStyle]:
-    """Return one style per run, in the order of the index, the base a grey ring."""
+def run_styles(runs: Iterable[RunEntry], base_run: str = "") -> dict[str, RunStyle]:
+    """Return one style per run, in their order, the base a grey ring.
+
+    Args:
+        runs: Arms and baselines.
+        base_run: Name of the baseline that is the untouched base.
+    """
     styles, arms, others = {}, 0, 0
-    for entry in index.runs:
+    for entry in runs:
         if entry.role == Role.arm:
             colour, symbol, dash = ARM_COLOURS[arms % len(ARM_COLOURS)], SYMBOLS[arms % 6], "solid"
             arms += 1
-        elif entry.name == index.base_run:
+        elif entry.name == base_run:
             colour, symbol, dash = GREY, "circle-open", "dash"
         else:
             colour, symbol, dash = GREY, HOLLOW[others % 5], "dot"

@@ -13,6 +13,7 @@ from graft.metrics import catalogue
 from graft.report import words
 from graft.report.evidence import Evidence, RunEvidence
 from graft.report.tables import Table, from_records
+from graft.report.training import adapted_sentence
 
 # Order of the columns; the primary metric always comes first.
 KEY_METRICS = (
@@ -152,7 +153,7 @@ def _card(
         else "The comparison has no difference between this arm and the untouched base.",
         clean=words.difference_sentence(clean, "the base") if clean else "",
         certainty=words.certainty_sentence(main) if main else "Nothing can be said.",
-        adapted=words.adapted_sentence(arm),
+        adapted=adapted_sentence(arm),
         benefit=words.benefit_sentence(arm, evidence.base),
         ladder=_ladder(evidence, main) if main else "",
         strips=tuple(_strip(item, scale) for item in items if item.difference is not None),

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from graft.core.ledger import Ledger, TensorRecord
 from graft.core.plan import PlannedGroup, ResolvedPlan
-from graft.report.charts_rates import rate_gap
+from graft.report.chart import Chart, NotMeasured
+from graft.report.charts_rates import rate_gap, rates
+from graft.report.charts_training import loss, validation
 from graft.report.evidence import RunEvidence
-from graft.report.numerals import rate
+from graft.report.numerals import count, magnitude, plural, rate, share
+from graft.report.observed import Asked, Census, Saved, asked, census, probed, saved
+from graft.report.predictions import Styles
 from graft.report.tables import Table, from_records
 
 
@@ -44,16 +49,52 @@ class TrainingSummary:
     phases: Table | None
     movement: Movement | None
     tensors: Table | None
+    asked: Asked | None
+    census: Census | None
+    probed: tuple[tuple[str, str], ...] | None
+    saved: Saved | None
 
 
 def summary(run: RunEvidence) -> TrainingSummary:
-    """Return plan and ledger of one arm as tables and counts."""
+    """Return plan, ledger and what else was seen of one arm, as tables and counts."""
     return TrainingSummary(
         run=run,
         groups=_groups(run.plan, run.ledger) if run.plan else None,
         phases=_phases(run.plan, run.ledger) if run.plan else None,
         movement=movement(run.ledger, run.plan) if run.ledger else None,
         tensors=_tensors(run) if run.ledger or run.plan else None,
+        asked=asked(run.options) if run.options else None,
+        census=census(run.supervision) if run.supervision else None,
+        probed=probed(run.probes) if run.probes else None,
+        saved=saved(run.saves) if run.saves else None,
+    )
+
+
+def training_charts(runs: Sequence[RunEvidence], styles: Styles) -> list[Chart | NotMeasured]:
+    """Return the charts of the training itself: loss, validation, rates.
+
+    Args:
+        runs: The runs of the page.
+        styles: Look of every run.
+    """
+    plans = {run.name: run.plan for run in runs if run.plan}
+    ledgers = {run.name: run.ledger for run in runs if run.ledger}
+    return [
+        loss({run.name: run.steps for run in runs}, styles),
+        validation({run.name: run.evaluations for run in runs}, styles),
+        rates(plans, ledgers, styles),
+    ]
+
+
+def adapted_sentence(run: RunEvidence) -> str:
+    """Return which share of the weights was trained, or that it is not known."""
+    if run.plan is None:
+        return "Not known: the run has no plan."
+    plan = run.plan
+    part = plan.trainable_parameters / plan.total_parameters if plan.total_parameters else 0.0
+    return (
+        f"{count(plan.trainable_parameters)} of {magnitude(plan.total_parameters)} parameters "
+        f"({share(part)}), method {plan.method}, {plural(plan.total_steps, 'planned step')}."
     )
 
 

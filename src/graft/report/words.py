@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+
 from graft.core.findings import Finding, Status
 from graft.core.scores import Metric, Score
 from graft.core.tables import LeakageReport
 from graft.core.verdicts import GateResult, PairedDifference, Verdict
 from graft.metrics import catalogue
 from graft.report.evidence import Evidence, RunEvidence
-from graft.report.numerals import count, decimal, interval, listed, magnitude, plural, share, signed
+from graft.report.numerals import count, decimal, interval, listed, plural, share, signed
 
 VERDICT_WORDS = {
     Verdict.better: "better",
@@ -172,18 +174,6 @@ def gate_sentence(gate: GateResult, title: str) -> str:
     return f"{title}: {metric.title} must be {' and '.join(bounds)}; measured: {measured}."
 
 
-def adapted_sentence(run: RunEvidence) -> str:
-    """Return which share of the weights was trained, or that it is not known."""
-    if run.plan is None:
-        return "Not known: the run has no plan."
-    plan = run.plan
-    part = plan.trainable_parameters / plan.total_parameters if plan.total_parameters else 0.0
-    return (
-        f"{count(plan.trainable_parameters)} of {magnitude(plan.total_parameters)} parameters "
-        f"({share(part)}), method {plan.method}, {plural(plan.total_steps, 'planned step')}."
-    )
-
-
 def benefit_sentence(run: RunEvidence, base: RunEvidence | None) -> str:
     """Return what the adapted model buys in rows that are decided differently, empty if unknown."""
     parts = []
@@ -226,17 +216,32 @@ def headline(evidence: Evidence) -> str:
     return sentence[0].upper() + sentence[1:]
 
 
+def blocked(findings: Iterable[Finding], place: Callable[[str], str]) -> list[str]:
+    """Return a sentence for every finding that fails the run, with what to do.
+
+    Args:
+        findings: All findings.
+        place: `where` of a finding to words for people; empty if there is only one place.
+    """
+    found = []
+    for finding in findings:
+        if finding.blocks:
+            where = place(finding.where)
+            word = BLOCKED_WORDS.get(finding.status, STATUS_WORDS[finding.status])
+            fix = f" {finding.fix}" if finding.fix else ""
+            found.append(
+                f"{finding.check} {finding.name.replace('_', ' ')} {word}"
+                f"{f' ({where})' if where else ''}: {finding.summary}{fix}"
+            )
+    return found
+
+
 def failures(evidence: Evidence) -> list[str]:
     """Return why the experiment ends with exit code 2: blocking findings, then missed gates."""
-    found = []
-    for finding in evidence.findings.blocking if evidence.findings else ():
-        place = evidence.title(finding.where) if finding.where else "experiment"
-        word = BLOCKED_WORDS.get(finding.status, STATUS_WORDS[finding.status])
-        fix = f" {finding.fix}" if finding.fix else ""
-        found.append(
-            f"{finding.check} {finding.name.replace('_', ' ')} {word} ({place}): "
-            f"{finding.summary}{fix}"
-        )
+    found = blocked(
+        evidence.findings.items if evidence.findings else (),
+        lambda where: evidence.title(where) if where else "experiment",
+    )
     missed = [gate for gate in evidence.comparison.gates if not gate.reached]
     return found + [
         f"Gate missed. {gate_sentence(gate, evidence.title(gate.run))}" for gate in missed

@@ -12,10 +12,13 @@ from graft.core.ledger import Ledger
 from graft.core.options import OptionInForce, OptionUse, Value
 from graft.core.plan import ResolvedPlan
 from graft.core.probes import Reading
+from graft.core.roles import Split
 from graft.runs.experiment import Experiment
 
 # A title names the arm in the report, whatever was trained.
 _WORDS = ("title",)
+# Stands in a recipe for the file of rows that were given as frames.
+IN_MEMORY = "rows in memory"
 # The other sections are read after the audits, or are lists whose items are read one by one.
 _OF_ALL = ("seed", "base", "data", "evaluation")
 
@@ -41,10 +44,12 @@ def option_use(experiment: Experiment, name: str) -> OptionUse:
 
 def recipe_use(experiment: Experiment) -> OptionUse:
     """Return what became of the options that are not of one arm, over all stages so far."""
+    data = experiment.recipe.data
+    given = {f"data.{split}" for split in Split if vars(data)[split] == IN_MEMORY}
     asked = tuple(
         key
         for key in options_asked(experiment.recipe, experiment.loaded.origins)
-        if key.partition(".")[0] in _OF_ALL
+        if key.partition(".")[0] in _OF_ALL and key not in given
     )
     read = note_reads(experiment)
     return OptionUse(asked, tuple(key for key in asked if key not in read), ())

@@ -19,7 +19,7 @@ from graft.data.storage import save_splits
 from graft.runs.arms import train_arm
 from graft.runs.baselines import run_baselines
 from graft.runs.experiment import Experiment, open_experiment, write_index
-from graft.runs.options import note_reads
+from graft.runs.options import IN_MEMORY, note_reads
 from graft.runs.pages import write_pages
 from graft.runs.result import Result, read_result
 from graft.runs.stages import (
@@ -64,7 +64,7 @@ def run(
     """
     if frames is not None:
         _check_names(frames)
-    overrides = [*overrides, *(f"data.{split}=rows in memory" for split in frames or {})]
+    overrides = [*overrides, *(f"data.{split}={IN_MEMORY}" for split in frames or {})]
     experiment = open_experiment(source, overrides, root, restart=restart)
     require_tracking(experiment.recipe)
     recipe = experiment.recipe

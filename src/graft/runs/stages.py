@@ -10,7 +10,7 @@ import pandas as pd
 
 from graft.audits.contract import run_checks, unused_accepts
 from graft.audits.evidence import read_data_evidence, read_evidence, read_frame
-from graft.audits.registry import ARM_CHECKS, DATA_CHECKS
+from graft.audits.registry import ARM_CHECKS, DATA_CHECKS, RECIPE_CHECKS
 from graft.core.costs import RunCost
 from graft.core.errors import Problem, RunFolderError
 from graft.core.experiment import BASE_RUN, ExperimentIndex
@@ -108,8 +108,8 @@ def score_runs(experiment: Experiment, names: tuple[str, ...]) -> None:
 
 def _map(experiment: Experiment, paths: RunPaths, test: pd.DataFrame) -> tuple[Score, ...]:
     embeddings = embeddings_file(paths)
-    slices = experiment.recipe.data.slices
-    if not (embeddings.is_file() and slices and experiment.recipe.evaluation.clusters):
+    wanted, slices = experiment.recipe.evaluation.clusters, experiment.recipe.data.slices
+    if not (wanted and slices and embeddings.is_file()):
         return ()
     with np.load(embeddings) as saved:
         lost = sorted(set(experiment.task.text_roles) - set(saved.files))
@@ -164,7 +164,8 @@ def audit_runs(experiment: Experiment) -> Findings:
         if measure.metric.name == recipe.evaluation.primary
     )
     write_json(paths.options, recipe_use(experiment))
-    found: list[Finding] = list(run_checks(DATA_CHECKS, read_data_evidence(paths), recipe.accept))
+    of_data = run_checks((*DATA_CHECKS, *RECIPE_CHECKS), read_data_evidence(paths), recipe.accept)
+    found: list[Finding] = list(of_data)
     for name, arm in recipe.arms.items():
         evidence = read_evidence(
             paths,
