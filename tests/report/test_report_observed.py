@@ -33,9 +33,11 @@ def test_two_settings_that_differ_never_look_alike():
 
 def test_a_count_that_a_task_does_not_have_is_no_zero(run):
     found = census(run.supervision)
-    assert len(found.table.rows) == 3 and "answers cut" in found.not_counted
+    assert len(found.table.rows) == 2 and "answers cut" in found.not_counted
+    assert found.none == "None of these: rows from which nothing is learned."
     tokens = census(replace(run.supervision, unit="tokens", answers_cut=0, ends_missing=300))
-    assert len(tokens.table.rows) == 5 and "answers cut" not in tokens.not_counted
+    assert len(tokens.table.rows) == 3 and "answers cut" not in tokens.not_counted
+    assert "rows whose answer lost its end" in tokens.none
     assert ("rows whose loss does not end with the end-of-text token", "300", "25.0 %", "") in (
         tokens.table.rows
     )

@@ -35,11 +35,13 @@ class Asked:
         table: One line per option: those that differ first, then those that nobody could see.
         sentence: How many are in force as asked for.
         unread: Options that nothing read, in words; empty if there is none.
+        differ: True if an option was in force otherwise than asked for.
     """
 
     table: Table
     sentence: str
     unread: str
+    differ: bool
 
 
 def asked(use: OptionUse) -> Asked:
@@ -58,7 +60,8 @@ def asked(use: OptionUse) -> Asked:
     given = plural(len(use.asked), "option was", "options were")
     read = plural(len(use.asked) - len(use.unread), "was", "were")
     sentence = f"{'; '.join(parts)}. {given} given, {read} read."
-    return Asked(from_records(columns, rows, "options.json"), sentence, listed(list(use.unread)))
+    table = from_records(columns, rows, "options.json")
+    return Asked(table, sentence, listed(list(use.unread)), differ=other > 0)
 
 
 def _value(value: Value) -> str:
@@ -72,11 +75,13 @@ class Census:
     Args:
         facts: Heading and words.
         table: One line per kind of row that a person should know of.
+        none: The kinds of which there is no row, in one sentence.
         not_counted: What this kind of task does not have, in words.
     """
 
     facts: tuple[tuple[str, str], ...]
     table: Table
+    none: str
     not_counted: str
 
 
@@ -97,12 +102,14 @@ def census(seen: Supervision) -> Census:
         (_OF_ROWS[name], number, share(number / seen.rows) if seen.rows else NONE,
          ", ".join(seen.examples.get(name, ())[:MOST_IDS]))
         for name, number in numbers.items()
-        if number is not None
+        if number
     ]  # fmt: skip
+    absent = [_OF_ROWS[name] for name, number in numbers.items() if number == 0]
     columns = ("rows", "count", "share", "first of them")
     return Census(
         facts=tuple((name, words) for name, words in facts if words),
         table=from_records(columns, rows, "supervision.json"),
+        none=f"None of these: {'; '.join(absent)}." if absent else "",
         not_counted=", ".join(
             name.replace("_", " ") for name, number in numbers.items() if number is None
         ),
