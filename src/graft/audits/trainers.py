@@ -27,6 +27,10 @@ def planned_rates(evidence: RunEvidence) -> Answer:
     """Return whether the applied rates and executed steps are those that were asked for."""
     plan = evidence.given("plan", evidence.plan)
     ledger = evidence.given("ledger", evidence.ledger)
+    if plan.warmup_steps >= plan.total_steps:
+        steps = f"{plan.warmup_steps} warm-up steps, but {plan.total_steps} steps in all"
+        fix = "Train for more steps or shorten the warm-up."
+        return Answer(Status.failed, f"{steps}: no peak is reached.", {}, fix)
     if not plan.rates:
         raise NotApplicableError(f"no rates could be planned: {plan.schedule}")
     skipped = sum(change.message == SKIP for change in ledger.changes)

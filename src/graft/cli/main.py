@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from graft import __version__
-from graft.cli import data, demo, init, plan, predict, run, stages, verify_frozen
+from graft.cli import data, demo, diagnose, init, plan, predict, run, stages, verify_frozen
 from graft.cli.group import GraftGroup, with_hyphens
 
 app = typer.Typer(
@@ -53,5 +53,6 @@ app.command()(stages.audit)
 app.command()(stages.compare)
 app.command()(stages.report)
 app.command()(predict.predict)
+app.command()(diagnose.diagnose)
 app.command(name="verify-frozen")(verify_frozen.verify_frozen)
 app.add_typer(data.app, name="data")
