@@ -33,7 +33,7 @@ def options_in_force(evidence: RunEvidence) -> Answer:
     """Return whether what was observed in training is what was asked for."""
     use = evidence.given("options", evidence.options)
     wrong = [option for option in use.in_force if option.same is False]
-    unseen = [option.option for option in use.in_force if option.same is None]
+    unseen = [option.option for option in use.in_force if option.in_force is None]
     shown = {"options": list(use.in_force), "not_observed": unseen}
     if wrong:
         parts = "; ".join(
@@ -42,8 +42,8 @@ def options_in_force(evidence: RunEvidence) -> Answer:
         )
         fix = "Find what overrides the option: a backend, a stored state, or another default."
         return Answer(Status.failed, f"{parts[:1].upper()}{parts[1:]}.", shown, fix)
-    seen = len(use.in_force) - len(unseen)
-    summary = f"{seen} options were in force as asked for."
+    same = sum(option.same is True for option in use.in_force)
+    summary = f"{same} options were in force as asked for."
     if unseen:
         summary += f" Not observed: {named(unseen)}."
     return Answer(Status.passed, summary, shown)
