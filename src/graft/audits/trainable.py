@@ -9,6 +9,7 @@ from graft.audits.contract import Answer, Check, listed, named, sentence
 from graft.audits.evidence import EvidenceMissingError, RunEvidence
 from graft.audits.phases import (
     ADAPTER_LEAD,
+    canonical_names,
     is_matrix,
     phases_not_run,
     planned_names,
@@ -68,7 +69,8 @@ def _compare_sets(plan: ResolvedPlan, phase: PhaseRecord) -> dict[str, Any]:
     planned = planned_names(plan, phase.index)
     flagged = {name for name in parameters if records[name].requires_grad}
     held = {name for name, record in records.items() if record.in_optimizer}
-    known = {tensor.name for tensor in plan.tensors}
+    canonical = canonical_names(plan)
+    known = {canonical.get(tensor.name, tensor.name) for tensor in plan.tensors}
     return {
         "phase": phase.index,
         "planned": len(planned),

@@ -12,6 +12,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
 
 from graft.models.encoder import tensor_name
+from graft.train.modes import frozen_modules, is_awake
 
 _WRAPPER = "base_model.model."
 # What PEFT puts around a module of the base.
@@ -107,19 +108,7 @@ def depends_on_mode(module: nn.Module) -> bool:
 
 def sleeping_modules(model: nn.Module) -> tuple[str, ...]:
     """Return the outermost modules that are frozen as a whole and in eval mode."""
-    found: list[str] = []
-
-    def look(module: nn.Module, name: str) -> None:
-        own = list(module.parameters())
-        if own and not any(parameter.requires_grad for parameter in own):
-            if not any(inner.training for inner in module.modules()):
-                found.append(tensor_name(name))
-            return
-        for child_name, child in module.named_children():
-            look(child, f"{name}.{child_name}" if name else child_name)
-
-    look(model, "")
-    return tuple(found)
+    return tuple(name for name, module in frozen_modules(model) if not is_awake(module))
 
 
 @contextlib.contextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -62,39 +62,33 @@ def enter_phase(
     for name, parameter in parameters.items():
         parameter.requires_grad_(name in trainable)
     model.train()
-    frozen: list[str] = []
-    _set_modes(model, "", frozen)
-    return tuple(frozen)
+    frozen = list(frozen_modules(model))
+    for _, module in frozen:
+        module.eval()
+    return tuple(name for name, _ in frozen)
 
 
-def awake_modules(model: nn.Module) -> list[str]:
-    """Return the outermost modules that are frozen as a whole and in training mode all the same.
+def frozen_modules(model: nn.Module, name: str = "") -> Iterator[tuple[str, nn.Module]]:
+    """Yield the outermost modules of which every parameter is frozen, with their names.
 
     Example:
-        >>> model = nn.Sequential(nn.Linear(2, 2).requires_grad_(False), nn.Linear(2, 2)).train()
-        >>> awake_modules(model)
+        >>> model = nn.Sequential(nn.Linear(2, 2).requires_grad_(False), nn.Linear(2, 2))
+        >>> [name for name, _ in frozen_modules(model)]
         ['0']
     """
-    found: list[str] = []
-
-    def look(module: nn.Module, name: str) -> None:
-        own = list(module.parameters())
-        if own and not any(parameter.requires_grad for parameter in own):
-            if any(inner.training for inner in module.modules()):
-                found.append(tensor_name(name))
-            return
-        for child_name, child in module.named_children():
-            look(child, f"{name}.{child_name}" if name else child_name)
-
-    look(model, "")
-    return found
-
-
-def _set_modes(module: nn.Module, name: str, frozen: list[str]) -> None:
-    own = list(module.parameters())
+    own = list(model.parameters())
     if own and not any(parameter.requires_grad for parameter in own):
-        module.eval()
-        frozen.append(tensor_name(name))
+        yield tensor_name(name), model
         return
-    for child_name, child in module.named_children():
-        _set_modes(child, f"{name}.{child_name}" if name else child_name, frozen)
+    for child_name, child in model.named_children():
+        yield from frozen_modules(child, f"{name}.{child_name}" if name else child_name)
+
+
+def is_awake(module: nn.Module) -> bool:
+    """Return True if the module or one inside it is in training mode.
+
+    Example:
+        >>> is_awake(nn.Sequential(nn.Dropout().train()).eval())
+        False
+    """
+    return any(inner.training for inner in module.modules())

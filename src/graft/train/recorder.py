@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from graft.core.files import sha256_text
 from graft.core.ledger import PhaseRecord, TensorRecord
 from graft.models.tensors import sha256_tensor
-from graft.train.modes import awake_modules, named_buffers, named_parameters
+from graft.train.modes import frozen_modules, is_awake, named_buffers, named_parameters
 
 _SLICE = 2**20  # elements compared at once
 
@@ -151,8 +151,8 @@ class PhaseRecorder:
         )
 
     def _see_modes(self) -> None:
-        known = set(self.counts.awake)
-        self.counts.awake += [name for name in awake_modules(self.model) if name not in known]
+        awake = (name for name, module in frozen_modules(self.model) if is_awake(module))
+        self.counts.awake = sorted({*self.counts.awake, *awake})
 
     def state(self) -> dict[str, Any]:
         """Return the counts as plain data for a checkpoint."""
