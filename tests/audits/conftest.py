@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -50,10 +52,31 @@ ADAPTED = [name.removesuffix(".weight") for name in BASE if "self" in name]
 SCALE = 2.0
 
 
+@pytest.fixture(scope="session")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Return a folder with a healthy experiment of a method, or without an arm; made once each."""
+
+    @cache
+    def make(method: str) -> Path:
+        folder = tmp_path_factory.mktemp(f"healthy-{method}")
+        paths = _experiment(folder)
+        if method:
+            _write_arm(paths, folder / "base", "tuned", method, seed=1)
+            _write_arm(paths, folder / "base", "other", "full", seed=2)
+        return folder
+
+    return make
+
+
 @pytest.fixture
-def experiment(tmp_path: Path) -> ExperimentPaths:
+def experiment(written: Callable[[str], Path], tmp_path: Path) -> ExperimentPaths:
     """An experiment with data and base predictions, but no arm yet."""
-    paths = ExperimentPaths(tmp_path / "demo")
+    shutil.copytree(written(""), tmp_path, dirs_exist_ok=True)
+    return ExperimentPaths(tmp_path / "demo")
+
+
+def _experiment(folder: Path) -> ExperimentPaths:
+    paths = ExperimentPaths(folder / "demo")
     write_json(paths.data_report, _data_report())
     sizes = {"train": TRAIN, "validation": TEST, "test": TEST}
     names = [f"{split}:{i}" for split, rows in sizes.items() for i in range(rows)]
@@ -71,12 +94,13 @@ def experiment(tmp_path: Path) -> ExperimentPaths:
 
 
 @pytest.fixture
-def healthy(experiment: ExperimentPaths, tmp_path: Path) -> Callable[[str], RunEvidence]:
+def healthy(
+    experiment: ExperimentPaths, written: Callable[[str], Path], tmp_path: Path
+) -> Callable[[str], RunEvidence]:
     """Return the evidence of a healthy run by its method, beside a second healthy arm."""
 
     def make(method: str) -> RunEvidence:
-        _write_arm(experiment, tmp_path / "base", "tuned", method, seed=1)
-        _write_arm(experiment, tmp_path / "base", "other", "full", seed=2)
+        shutil.copytree(written(method), tmp_path, dirs_exist_ok=True)
         return read_evidence(experiment, "tuned", tmp_path / "base", spearman, method)
 
     return make

@@ -30,6 +30,7 @@ from graft.core.findings import Status
 from graft.integrations.faults import FaultError
 from graft.integrations.transformers import GraftCallback
 
+pytestmark = pytest.mark.slow
 FILES = {
     "audits.json", "history.jsonl", "ledger.json", "load.json", "options.json", "plan.json",
     "probes.json", "report.html", "saves.json", "supervision.json",
@@ -154,7 +155,6 @@ ODD = {
 }
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", ODD)
 def test_odd_but_right_settings_give_no_alarm(name, tmp_path, bert):
     assert worst(train(tmp_path, bert, **ODD[name](bert)).findings) == {}
@@ -290,7 +290,6 @@ def test_what_makes_the_rest_worthless_stops(name, tmp_path, bert):
     assert (tmp_path / "audit" / "report.html").is_file()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", STOPPED)
 def test_with_warn_training_goes_on_and_the_finding_blocks(name, tmp_path, bert, caplog):
     build, finding = STOPPED[name]

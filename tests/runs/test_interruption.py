@@ -95,6 +95,7 @@ def test_a_damaged_newest_checkpoint_is_named_and_passed_over(
     weights = places[-1] / "weights.safetensors"
     weights.write_bytes(weights.read_bytes()[:-4])
     found, passed_over = newest_checkpoint(paths.checkpoints)
+    assert len(passed_over) == 1
     assert found is not None
     assert found.folder == places[-2]
     assert places[-1].name in caplog.text
