@@ -308,6 +308,7 @@ def _ledger(plan: ResolvedPlan) -> Ledger:
                 distinct_rows=TRAIN,
                 rows_sha256=sha256_text("".join(orders)),
                 epoch_orders=orders,
+                epoch_rows=(TRAIN,) * epochs,
                 eval_modules=("embeddings",),
                 applied_rates={g: plan.rates[g][phase.first_step : end] for g in phase.groups},
                 optimizer_extra=0,

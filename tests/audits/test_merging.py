@@ -108,14 +108,15 @@ def test_names_that_fit_twice_are_an_error():
         ({"modules_to_save": ["head"]}, "modules_to_save is"),
     ],
 )
-def test_an_adapter_that_cannot_be_judged_is_an_error(healthy, change, words):
+def test_an_adapter_that_cannot_be_judged_fails_and_says_why(healthy, change, words):
     evidence = healthy("lora")
     path = evidence.paths.adapter / "adapter_config.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | change))
     with pytest.raises(ModelError, match=words):
         read_adapter(evidence.paths.adapter)
     (finding,) = run_checks(CHECKS, evidence, {})
-    assert (finding.status, finding.blocks) == (Status.error, True)
+    assert finding.status == Status.failed
+    assert words in finding.summary
 
 
 def test_half_an_adapter_is_an_error(healthy):

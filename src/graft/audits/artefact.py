@@ -12,7 +12,9 @@ from graft.audits.evidence import EvidenceMissingError, Primary, RunEvidence
 from graft.core.errors import NotApplicableError
 from graft.core.files import sha256_file
 from graft.core.findings import Status
+from graft.core.ledger import Ledger
 from graft.core.roles import Split
+from graft.metrics.catalogue import metric as metric_of
 from graft.models.tensors import weight_files
 
 # Both sides predict in float32; batching and merging round scores in the sixth decimal.
@@ -100,6 +102,15 @@ def kept_checkpoint(evidence: RunEvidence) -> Answer:
         "evaluated_steps": sorted(evaluations),
         "tolerance": METRIC_TOLERANCE,
     }
+    better = _better(ledger, evaluations)
+    if better is not None:
+        value, kept = evaluations[better][ledger.chosen_by], ledger.best_metric
+        summary = (
+            f"The kept checkpoint (step {ledger.best_step}) has {ledger.chosen_by} {_number(kept)},"
+            f" that of step {better} is better: {_number(value)}."
+        )
+        fix = "Compare the direction of the metric with that of the choice."
+        return Answer(Status.failed, summary, shown, fix)
     values = f"{metric} {_number(scored)}, the kept checkpoint (step {step}) {_number(recorded)}"
     if recorded is None or scored is None or not abs(scored - recorded) <= METRIC_TOLERANCE:
         fix = "Do not ship it: the weights that were saved are not those that were chosen."
@@ -107,6 +118,17 @@ def kept_checkpoint(evidence: RunEvidence) -> Answer:
         return Answer(Status.failed, summary, shown, fix)
     summary = f"On the validation rows the artefact has {values}: the same."
     return Answer(Status.passed, summary, shown)
+
+
+def _better(ledger: Ledger, evaluations: dict[int, dict[str, float | None]]) -> int | None:
+    """Return the step that the metric itself calls better than the kept one, if there is one."""
+    if ledger.best_metric is None or not ledger.chosen_by:
+        return None
+    upwards = metric_of(ledger.chosen_by.partition("_")[2]).higher_is_better
+    values = {step: found.get(ledger.chosen_by) for step, found in evaluations.items()}
+    known = {step: value for step, value in values.items() if value is not None}
+    best = (max if upwards else min)(known, key=lambda step: known[step], default=None)
+    return None if best is None or known[best] == ledger.best_metric else best
 
 
 def _number(value: float | None) -> str:

@@ -12,7 +12,7 @@ import torch
 from graft.audits.adapter_files import AdapterMatrices, match_names, read_adapter
 from graft.audits.contract import Answer, Check, listed, named
 from graft.audits.evidence import EvidenceMissingError, RunEvidence
-from graft.core.errors import NotApplicableError
+from graft.core.errors import ModelError, NotApplicableError
 from graft.core.findings import Status
 from graft.models.patterns import matching
 from graft.models.tensors import read_tensors
@@ -55,7 +55,10 @@ def merge_algebra(evidence: RunEvidence) -> Answer:
     if evidence.method != "lora":
         raise NotApplicableError(f"the method is '{evidence.method}': nothing is merged")
     folder = evidence.given("base_folder", evidence.base_folder)
-    adapter = read_adapter(_existing(evidence.paths.adapter))
+    try:
+        adapter = read_adapter(_existing(evidence.paths.adapter))
+    except ModelError as error:
+        return _unreadable(error)
     base, merged = read_tensors(folder), read_tensors(_existing(evidence.paths.model))
     in_base = match_names([f"{module}.weight" for module in adapter], list(base))
     in_merged = match_names(list(base), list(merged))
@@ -99,6 +102,13 @@ def merge_algebra(evidence: RunEvidence) -> Answer:
         f" {max(residuals):.1e} of ΔW); {shown['untouched']} other tensors are bit-identical."
     )
     return Answer(Status.passed, summary, shown)
+
+
+def _unreadable(error: ModelError) -> Answer:
+    problems = [f"{problem.where} {problem.what}" for problem in error.problems]
+    summary = f"The saved adapter cannot be judged: {'; '.join(problems)}."
+    fix = "Save the adapter again, from memory, as plain LoRA."
+    return Answer(Status.failed, summary, {"problems": problems}, fix)
 
 
 def _existing(folder: Path) -> Path:

@@ -155,6 +155,7 @@ def rows_seen(evidence: RunEvidence) -> Answer:
                 "rows": phase.rows,
                 "distinct_rows": phase.distinct_rows,
                 "epochs": len(phase.epoch_orders),
+                "epoch_rows": list(phase.epoch_rows),
                 "rows_sha256": phase.rows_sha256,
             }
             for phase in ledger.phases
@@ -184,6 +185,9 @@ def _epoch_problems(plan: ResolvedPlan, phase: PhaseRecord, train: SplitReport) 
     wanted = train.rows if full else phase.rows
     if phase.distinct_rows != wanted:
         problems.append(f"{where}: {phase.distinct_rows} different rows, expected {wanted}")
+    short = [rows for rows in phase.epoch_rows[:full] if rows != train.rows]
+    if short:
+        problems.append(f"{where}: {len(short)} epochs showed {short[0]} different rows only")
     epochs = full + (1 if rest else 0)
     if len(phase.epoch_orders) != epochs:
         problems.append(f"{where}: {len(phase.epoch_orders)} epochs recorded, expected {epochs}")

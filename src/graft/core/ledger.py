@@ -53,6 +53,7 @@ class PhaseRecord:
         distinct_rows: Different rows that were seen.
         rows_sha256: Fingerprint of the rows in the order in which they were seen.
         epoch_orders: One fingerprint of the order per epoch.
+        epoch_rows: Different rows that were seen in each epoch.
         eval_modules: Modules that ran in eval mode (frozen ones).
         awake: Modules whose tensors are all frozen and that ran in training mode all the same,
             seen at the first or the last step: their dropout was on, or their statistics drifted.
@@ -73,6 +74,7 @@ class PhaseRecord:
     optimizer_extra: int
     tensors: tuple[TensorRecord, ...]
     awake: tuple[str, ...] = ()
+    epoch_rows: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -101,6 +103,7 @@ class Ledger:
         stopped_early: Reason for stopping before the planned end, empty if it did not.
         best_step: Step of the checkpoint that was kept, None if the last weights were.
         best_metric: Value of the selection metric there.
+        chosen_by: The selection metric, empty if the last weights were kept.
         resumed_at: Steps at which training was taken up again after an interruption.
     """
 
@@ -117,3 +120,4 @@ class Ledger:
     units: int = 0
     dtypes: dict[str, int] = field(default_factory=dict)
     passed_over: tuple[str, ...] = ()
+    chosen_by: str = ""

@@ -88,6 +88,7 @@ class Recording:
         self.phases: list[PhaseRecord] = []
         self.changes: list[StateChange] = []
         self.rates: dict[str, float] = {}
+        self.overflowed = False
         self.precision = ("", "")
         self.options = OptionUse((), (), ())
         self.probes = Probes()
@@ -177,7 +178,10 @@ class Recording:
             recorder.eval_modules = sleeping_modules(self.watched)
         recorder.saw_gradients()
         self.rates = applied_rates(self.optimizer, self.plan)
-        if not math.isfinite(self.traffic.loss()) or not (scaled or finite_gradients(recorder)):
+        finite = finite_gradients(recorder)
+        # A fused optimizer skips such a step inside of its kernel and reports nothing.
+        self.overflowed = scaled and not finite
+        if not math.isfinite(self.traffic.loss()) or not (scaled or finite):
             self.history.step(self.step + 1, None, self.rates, len(self.traffic.rows))
             self._ask("finite_loss")
 
@@ -187,6 +191,7 @@ class Recording:
         Raises:
             FaultError: No gradient reaches a tensor that is to be trained.
         """
+        skipped = skipped or self.overflowed
         if skipped:
             self.changes.append(StateChange(self.step, self.epoch, trainers.SKIP))
         else:

@@ -13,6 +13,7 @@ from graft.core.options import OptionInForce, OptionUse, Value
 from graft.core.plan import ResolvedPlan
 from graft.core.probes import Reading
 from graft.core.roles import Split
+from graft.models.freeze import UNUSED
 from graft.runs.experiment import Experiment
 
 # A title names the arm in the report, whatever was trained.
@@ -178,8 +179,21 @@ def _model(arm: ArmSection, paths: RunPaths, plan: ResolvedPlan) -> list[OptionI
                 ", ".join(sorted(adapted)),
                 "modules that hold an A",
             ),
+            _same("adapted modules", *_coverage(plan, arm), "modules that the targets name"),
         ]
     return found
+
+
+def _coverage(plan: ResolvedPlan, arm: ArmSection) -> tuple[int, int]:
+    """Return how many modules the targets name, those never read left out, and how many have A."""
+    matrices = {
+        tensor.name.removesuffix(".weight").removesuffix(".base_layer")
+        for tensor in plan.tensors
+        if tensor.name.endswith(".weight") and len(tensor.shape) == 2 and tensor.group != UNUSED
+    }
+    targets = tuple(f".{target}" for target in arm.lora.target_modules)
+    named = [module for module in matrices if f".{module}".endswith(targets)]
+    return len(named), sum(".lora_A." in tensor.name for tensor in plan.tensors)
 
 
 def _same(option: str, requested: Value, observed: Value, note: str) -> OptionInForce:

@@ -315,6 +315,7 @@ class _Loop:
             stopped_early=self.stopped_early,
             best_step=kept.best_step if kept else None,
             best_metric=kept.best if kept else None,
+            chosen_by=kept.metric if kept else "",
             resumed_at=tuple(self.resumed_at),
             units=self.units,
             dtypes=number_formats(self.model),

@@ -26,6 +26,7 @@ class PhaseCounts:
     rows: int = 0
     rows_sha256: str = ""
     orders: dict[str, str] = field(default_factory=dict)
+    epoch_rows: dict[str, int] = field(default_factory=dict)
     rates: dict[str, list[float]] = field(default_factory=dict)
     first_gradients: dict[str, float | None] = field(default_factory=dict)
     with_gradient: list[str] = field(default_factory=list)
@@ -58,6 +59,7 @@ class PhaseRecorder:
         self.model, self.optimizer, self.eval_modules = model, optimizer, eval_modules
         self.counts = PhaseCounts()
         self.distinct: set[int] = set()
+        self.in_epoch: set[int] = set()
         self.parameters = named_parameters(model)
         given = start or {}
         self.start = {
@@ -92,6 +94,10 @@ class PhaseRecorder:
         counts.rows += len(ids)
         counts.rows_sha256 = sha256_text(counts.rows_sha256 + "\n".join(ids))
         key = str(epoch)
+        if key not in counts.orders:
+            self.in_epoch.clear()
+        self.in_epoch.update(positions)
+        counts.epoch_rows[key] = len(self.in_epoch)
         counts.orders[key] = sha256_text(counts.orders.get(key, "") + "\n".join(ids))
         self.distinct.update(positions)
         for name, rate in rates.items():
@@ -119,6 +125,7 @@ class PhaseRecorder:
             distinct_rows=len(self.distinct),
             rows_sha256=counts.rows_sha256,
             epoch_orders=tuple(counts.orders.values()),
+            epoch_rows=tuple(counts.epoch_rows.values()),
             eval_modules=self.eval_modules,
             applied_rates={name: tuple(rates) for name, rates in counts.rates.items()},
             optimizer_extra=len(held - known),
@@ -156,12 +163,14 @@ class PhaseRecorder:
 
     def state(self) -> dict[str, Any]:
         """Return the counts as plain data for a checkpoint."""
-        return {**vars(self.counts), "distinct": sorted(self.distinct)}
+        seen = {"distinct": sorted(self.distinct), "in_epoch": sorted(self.in_epoch)}
+        return {**vars(self.counts), **seen}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Take up the counts of a checkpoint."""
         counts = dict(state)
         self.distinct = set(counts.pop("distinct"))
+        self.in_epoch = set(counts.pop("in_epoch"))
         self.counts = PhaseCounts(**counts)
 
 
