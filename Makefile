@@ -4,7 +4,7 @@ PY := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: demo test check format bench clean
+.PHONY: demo test check format bench faults clean
 
 demo: $(INSTALLED)
 	$(VENV)/bin/graft demo pairs
@@ -25,6 +25,10 @@ format: $(INSTALLED)
 
 bench: $(INSTALLED)
 	PYTHONPATH=tests $(PY) benchmarks/audit_overhead.py
+
+# `make faults WRITE=--write` also writes docs/fault-zoo.md.
+faults: $(INSTALLED)
+	PYTHONPATH=tests $(PY) -m faults.run $(WRITE)
 
 $(INSTALLED): pyproject.toml constraints.txt
 	python3 -m venv $(VENV)

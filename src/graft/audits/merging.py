@@ -177,10 +177,16 @@ def _verdict(
         return "lost the adapter in rounding"
     if not cosine >= _COLLINEAR:
         return "hold something else than base + adapter"
+    return _collinear(residual, ratio)
+
+
+def _collinear(residual: float, ratio: float) -> str:
     times = round(ratio)
-    if times >= 2 and math.isclose(ratio, times, rel_tol=0.01):
-        return f"were merged {times} times"
-    return f"were merged with {ratio:.3g} times the right scale"
+    if times < 1 or not math.isclose(ratio, times, rel_tol=0.01):
+        return f"were merged with {ratio:.3g} times the right scale"
+    if times == 1:
+        return f"are base + adapter only to {residual:.1%} of the adapter"
+    return f"were merged {times} times"
 
 
 def _same(base: torch.Tensor, merged: torch.Tensor) -> bool:

@@ -25,6 +25,9 @@ from graft.train.step import StepResult, accumulate
 GRADIENT_ROWS = 8
 # The loss is to change by this share of itself: far above float32 rounding, far below curvature.
 _LOSS_SHARE = 2e-3
+# A longer step is no longer local; a smaller change of the loss is lost in float32 rounding.
+_WEIGHT_SHARE = 1e-2
+_ROUNDING = 5e-6
 
 
 def probe_start(
@@ -57,7 +60,7 @@ def probe_start(
             accumulation = _accumulation(task, model, arm, rows)
         gradient = _gradient(task, model, arm, rows[:GRADIENT_ROWS])
         if gradient is None:
-            not_probed["gradient"] = "the loss of the first rows has no gradient at all"
+            not_probed["gradient"] = "the gradient of the first rows is zero, or lost in rounding"
     except NonFiniteError as error:
         # The loop meets the same batch, and says which rows it holds.
         not_probed |= dict.fromkeys(("gradient", "accumulation"), str(error))
@@ -151,8 +154,11 @@ def _gradient(
     if here.grad_norm == 0:
         return None
     gradient = _gradients(model)
-    length = _LOSS_SHARE * max(abs(here.loss), 1e-3) / here.grad_norm
     weights = dict(model.named_parameters())
+    size = math.sqrt(sum(float(weights[name].detach().square().sum()) for name in gradient))
+    length = min(_LOSS_SHARE * abs(here.loss) / here.grad_norm, _WEIGHT_SHARE * size)
+    if length * here.grad_norm <= _ROUNDING * abs(here.loss):
+        return None
 
     def loss_at(distance: float) -> float:
         with torch.no_grad():

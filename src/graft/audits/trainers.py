@@ -30,7 +30,8 @@ def planned_rates(evidence: RunEvidence) -> Answer:
     if plan.warmup_steps >= plan.total_steps:
         steps = f"{plan.warmup_steps} warm-up steps, but {plan.total_steps} steps in all"
         fix = "Train for more steps or shorten the warm-up."
-        return Answer(Status.failed, f"{steps}: no peak is reached.", {}, fix)
+        shown = {"warmup_steps": plan.warmup_steps, "planned_steps": plan.total_steps}
+        return Answer(Status.failed, f"{steps}: no peak is reached.", shown, fix)
     if not plan.rates:
         raise NotApplicableError(f"no rates could be planned: {plan.schedule}")
     skipped = sum(change.message == SKIP for change in ledger.changes)

@@ -134,7 +134,15 @@ def _optimization(trainer: Trainer, given: dict[str, object]) -> list[OptionInFo
         same = agree if agree or option in given else None
         shown = ", ".join(f"{value:g}" for value in dict.fromkeys(seen))
         note = "groups of the optimizer"
-        found.append(OptionInForce(option, wanted if same is not None else None, shown, same, note))
+        found.append(
+            OptionInForce(
+                option,
+                wanted if same is not None else None,
+                shown or "set on no tensor",
+                same,
+                note,
+            )
+        )
     return found
 
 

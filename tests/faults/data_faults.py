@@ -1,0 +1,106 @@
+"""Faults of the rows, planted in the data that Graft's data stage reads."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from faults.graft_runs import frames, graft_run
+from faults.zoo import Planted, Registry, sabotage
+from graft.core.findings import Status
+from graft.data import loading
+from graft.runs import pipeline
+from tiny_models import colour_pairs, write_jsonl
+
+fault = Registry()
+
+
+@fault("DAT-14", "leakage")
+def test_rows_among_the_training_rows(folder: Path) -> Planted:
+    """Half of the test rows stand among the training rows, word for word."""
+    rows = frames()
+    rows["train"] = pd.concat([rows["train"], rows["test"][:20]], ignore_index=True)
+    return graft_run(folder, rows=rows)
+
+
+@fault("DAT-14", "leakage")
+def near_copies_among_the_training_rows(folder: Path) -> Planted:
+    """A third of the test rows stand among the training rows in capital letters."""
+    rows = frames()
+    copies = rows["test"][:14].copy()
+    for side in ("sentence1", "sentence2"):
+        copies[side] = copies[side].str.upper() + " !"
+    rows["train"] = pd.concat([rows["train"], copies], ignore_index=True)
+    return graft_run(folder, rows=rows)
+
+
+@fault("DAT-15", "leakage")
+def one_company_on_both_sides(folder: Path) -> Planted:
+    """Rows of the same company stand in training and test, and are split row by row."""
+    rows = {"train": colour_pairs(100, 1)}
+    rows["train"]["company"] = [f"company {index % 12}" for index in range(100)]
+    columns = {"group": "company"}
+    return graft_run(folder, rows=rows, data={"columns": columns})
+
+
+@fault("DAT-18", "leakage")
+def test_file_never_read(folder: Path) -> Planted:
+    """The second file that is asked for comes out of a cache with the rows of the first."""
+    train = write_jsonl(colour_pairs(80, 1), folder / "train.jsonl")
+    test = write_jsonl(colour_pairs(40, 2), folder / "test.jsonl")
+
+    def cached(read: Any) -> Any:
+        first: dict[str, Any] = {}
+        return lambda *rest, **named: first.setdefault("it", read(*rest, **named))
+
+    data = {"train": str(train), "test": str(test), "split": {"validation": 0}}
+    with sabotage(loading, "read_table", cached):
+        return graft_run(folder, data=data)
+
+
+@fault("EMB-05", "duplicates", status=Status.warned)
+def repeated_pairs(folder: Path) -> Planted:
+    """A fifth of the pairs stands twice in the training rows, to be each other's negatives."""
+    rows = frames()
+    rows["train"] = pd.concat([rows["train"], rows["train"][:16]], ignore_index=True)
+    return graft_run(folder, rows=rows, data={"split": {"validation": 0}})
+
+
+@fault("EMB-05", "contradictions", status=Status.warned)
+def positives_as_their_own_negatives(folder: Path) -> Planted:
+    """Sampled negatives hit pairs that stand in the data as positives."""
+    rows = frames()
+    wrong = rows["train"][rows["train"]["label"] == 1][:12].assign(label=0)
+    rows["train"] = pd.concat([rows["train"], wrong], ignore_index=True)
+    return graft_run(folder, rows=rows, data={"split": {"validation": 0}})
+
+
+@fault("DAT-22", "supervision")
+def ids_as_text(folder: Path) -> Planted:
+    """The column of ids is given as the second text."""
+    rows = frames()
+    for name, frame in rows.items():
+        frame["key"] = [f"{name}-{index:05}" for index in range(len(frame))]
+    columns = {"sentence1": "sentence1", "sentence2": "key"}
+    for frame in rows.values():
+        frame.drop(columns="sentence2", inplace=True)
+    return graft_run(folder, rows=rows, data={"columns": columns})
+
+
+@fault("DAT-18", "row_sets")
+def split_of_an_earlier_run(folder: Path) -> Planted:
+    """The table of the splits comes from a cache of another split, with other rows in the test."""
+
+    def stale(save: Any) -> Any:
+        def write(dataset: Any, place: Path) -> None:
+            old = dataset.frame.copy()
+            old.loc[old.index[:30], "split"] = "test"
+            save(replace(dataset, frame=old), place)
+
+        return write
+
+    with sabotage(pipeline, "save_splits", stale):
+        return graft_run(folder)

@@ -1,0 +1,40 @@
+"""Every fault of the zoo and every healthy run, in the order of the catalogue."""
+
+from __future__ import annotations
+
+from faults import (
+    data_faults,
+    evaluation_faults,
+    folder_faults,
+    load_faults,
+    loop_faults,
+    resume_faults,
+    save_faults,
+    trainer_faults,
+)
+from faults.catalogue import TITLES
+from faults.healthy import RUNS
+from faults.zoo import Fault
+from graft.audits.folders.registry import FOLDER_CHECKS
+from graft.audits.registry import ARM_CHECKS, DATA_CHECKS, RECIPE_CHECKS, TRAINER_CHECKS
+
+_PLACES = (
+    loop_faults,
+    load_faults,
+    save_faults,
+    data_faults,
+    evaluation_faults,
+    resume_faults,
+    trainer_faults,
+    folder_faults,
+)
+_ORDER = list(TITLES)
+FAULTS: tuple[Fault, ...] = tuple(
+    sorted(
+        (fault for place in _PLACES for fault in place.fault.faults),
+        key=lambda fault: _ORDER.index(fault.id),
+    )
+)
+HEALTHY = RUNS
+_ASKED = (ARM_CHECKS, DATA_CHECKS, RECIPE_CHECKS, TRAINER_CHECKS, FOLDER_CHECKS)
+CHECKS = tuple(sorted({check.name for checks in _ASKED for check in checks}))
