@@ -181,12 +181,12 @@ def _verdict(
 
 
 def _collinear(residual: float, ratio: float) -> str:
-    times = round(ratio)
-    if times < 1 or not math.isclose(ratio, times, rel_tol=0.01):
-        return f"were merged with {ratio:.3g} times the right scale"
-    if times == 1:
+    if math.isclose(ratio, 1, rel_tol=0.005):
         return f"are base + adapter only to {residual:.1%} of the adapter"
-    return f"were merged {times} times"
+    times = round(ratio)
+    if times >= 2 and math.isclose(ratio, times, rel_tol=0.01):
+        return f"were merged {times} times"
+    return f"were merged with {ratio:.3g} times the right scale"
 
 
 def _same(base: torch.Tensor, merged: torch.Tensor) -> bool:
