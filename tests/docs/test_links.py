@@ -10,7 +10,7 @@ from urllib.parse import unquote
 import pytest
 from typer.testing import CliRunner
 
-from graft.audits.registry import ARM_CHECKS, DATA_CHECKS
+from graft.audits.registry import ARM_CHECKS, DATA_CHECKS, RECIPE_CHECKS, TRAINER_CHECKS
 from graft.cli.main import app
 
 ROOT = Path(__file__).parents[2]
@@ -84,7 +84,13 @@ def test_every_verb_and_option_exists(page):
     assert wrong == []
 
 
-@pytest.mark.parametrize("check", [*ARM_CHECKS, *DATA_CHECKS], ids=lambda check: check.name)
+@pytest.mark.parametrize(
+    "check",
+    {
+        check.name: check for check in (*ARM_CHECKS, *DATA_CHECKS, *RECIPE_CHECKS, *TRAINER_CHECKS)
+    }.values(),
+    ids=lambda check: check.name,
+)
 def test_every_check_has_a_section(check):
     place, _, anchor = check.page.partition("#")
     text = (ROOT / place).read_text(encoding="utf-8")
