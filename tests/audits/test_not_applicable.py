@@ -44,12 +44,17 @@ def nothing_frozen(evidence):
     return replace(evidence, ledger=replace(evidence.ledger, phases=phases))
 
 
+def unrecorded(evidence):
+    return replace(evidence, options=replace(evidence.options, unread=None))
+
+
 def no_test_rows(evidence):
     return replace(evidence, splits=evidence.splits[evidence.splits["split"] != "test"])
 
 
 CASES = [
     ("gradient_direction", lambda e: not_probed(e, "gradient"), REASON),
+    ("options_read", unrecorded, "recorded in Graft's own runs"),
     ("accumulation", lambda e: not_probed(e, "accumulation"), REASON),
     ("row_alone", lambda e: not_probed(e, "alone"), REASON),
     ("repeatable", lambda e: not_probed(e, "again"), REASON),
@@ -81,7 +86,6 @@ ALWAYS = {
     "artefact_equivalence",
     "differs_from_base",
     "served_reading",
-    "options_read",
     "options_in_force",
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from graft.audits.contract import Answer, Check, listed, named
 from graft.audits.evidence import DataEvidence, RunEvidence
+from graft.core.errors import NotApplicableError
 from graft.core.findings import Status
 from graft.core.options import OptionUse
 
@@ -19,6 +20,8 @@ def recipe_read(evidence: DataEvidence) -> Answer:
 
 
 def _read(use: OptionUse) -> Answer:
+    if use.unread is None:
+        raise NotApplicableError("reads of options are recorded in Graft's own runs only")
     shown = {"asked": listed(use.asked, limit=100), "unread": listed(use.unread)}
     if use.unread:
         summary = f"Nothing read {len(use.unread)} of {len(use.asked)} options that were given"

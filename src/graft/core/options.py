@@ -32,10 +32,10 @@ class OptionUse:
 
     Args:
         asked: Options that the user gave, by dotted key.
-        unread: Those of them that nothing read.
+        unread: Those of them that nothing read; None if reads were not recorded.
         in_force: What was observed beside what was asked for.
     """
 
     asked: tuple[str, ...]
-    unread: tuple[str, ...]
+    unread: tuple[str, ...] | None
     in_force: tuple[OptionInForce, ...]

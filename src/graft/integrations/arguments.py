@@ -121,7 +121,7 @@ def option_use(
         *adapter_options(trainer.model),
         *quantisation(trainer.model),
     ]
-    return OptionUse(tuple(given), (), tuple(found))
+    return OptionUse(tuple(given), None, tuple(found))
 
 
 def _optimization(trainer: Trainer, given: dict[str, object]) -> list[OptionInForce]:

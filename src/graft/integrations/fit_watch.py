@@ -152,7 +152,7 @@ class FitWatch:
         trainer, recording = self.trainer, self.recording
         recording.saves = _chosen(recording.saves, trainer, self.evaluations)
         recording.options = self._options()
-        recording.precision = (str(trainer.precision), self.output or "not seen")
+        recording.precision = (_format(str(trainer.precision)), self.output or "not seen")
         steps = trainer.global_step
         early = f"a callback stopped it after step {steps}"
         recording.finish(early if steps < recording.schedule.total_steps else "")
@@ -182,7 +182,7 @@ class FitWatch:
             *adapter_options(self.module),
             *quantisation(self.module),
         ]
-        return OptionUse((), (), tuple(found))
+        return OptionUse((), None, tuple(found))
 
 
 def _format(precision: str) -> str:

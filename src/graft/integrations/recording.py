@@ -90,7 +90,7 @@ class Recording:
         self.rates: dict[str, float] = {}
         self.overflowed = False
         self.precision = ("", "")
-        self.options = OptionUse((), (), ())
+        self.options = OptionUse((), None, ())
         self.probes = Probes()
         self.saves = Saves(())
         self.best: tuple[int | None, float | None] = (None, None)

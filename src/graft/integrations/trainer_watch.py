@@ -158,7 +158,7 @@ class TrainerWatch:
         recording.options = option_use(
             self.trainer, state, self.schedule, self.micro_batches, self.output
         )
-        recording.precision = (precision_asked(args) or "as loaded", self.output or "not seen")
+        recording.precision = (precision_asked(args) or self.output, self.output or "not seen")
         early = f"a callback stopped it after step {state.global_step}"
         recording.finish(early if state.global_step < state.max_steps else "")
 

@@ -58,10 +58,15 @@ def asked(use: OptionUse) -> Asked:
     parts += [f"{count(other)} not as asked for"] if other else []
     parts += [f"{count(unknown)} could not be compared"] if unknown else []
     given = plural(len(use.asked), "option was", "options were")
-    read = plural(len(use.asked) - len(use.unread), "was", "were")
-    sentence = f"{'; '.join(parts)}. {given} given, {read} read."
+    unread = list(use.unread or ())
+    read = (
+        "which of them were read was not recorded"
+        if use.unread is None
+        else f"{plural(len(use.asked) - len(unread), 'was', 'were')} read"
+    )
+    sentence = f"{'; '.join(parts)}. {given} given, {read}."
     table = from_records(columns, rows, "options.json")
-    return Asked(table, sentence, listed(list(use.unread)), differ=other > 0)
+    return Asked(table, sentence, listed(unread), differ=other > 0)
 
 
 def _value(value: Value) -> str:
