@@ -2,65 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
 from lightning import Callback, LightningModule, Trainer
 from torch import Tensor
 
-from graft.core.findings import Findings
+from graft.integrations.callback import AuditingCallback
 from graft.integrations.fit_watch import FitWatch
-from graft.integrations.settings import Settings
 
 
-class GraftCallback(Callback):  # type: ignore[misc]  # Lightning is not followed for types
+class GraftCallback(AuditingCallback[FitWatch], Callback):  # type: ignore[misc]
     """Records and audits a training by `lightning.Trainer`.
 
-    The arguments are those of the callback for Transformers.
-
-    Args:
-        folder: Where to write; what an earlier training left there is replaced.
-        base: Folder of the base's weights; found by itself if a part of the module was loaded
-            from one by Transformers.
-        expect_trainable: Patterns of tensors that must be trained, at some time.
-        expect_frozen: Patterns of tensors that must not be.
-        on_fault: `stop` raises `FaultError` as soon as the rest is worthless; `warn` logs it.
-        accept: Name of a finding, or id of a check, to the reason for living with it.
-
-    Raises:
-        InputError: An argument that cannot be.
+    The arguments are those of `AuditingCallback`.
 
     Example:
         >>> GraftCallback("audit", expect_frozen=["backbone"]).findings is None
         True
     """
-
-    def __init__(
-        self,
-        folder: str | Path = "graft-audit",
-        *,
-        base: str | Path | None = None,
-        expect_trainable: Sequence[str] = (),
-        expect_frozen: Sequence[str] = (),
-        on_fault: str = "stop",
-        accept: Mapping[str, str] | None = None,
-    ) -> None:
-        self.settings = Settings(
-            folder=Path(folder),
-            base=None if base is None else Path(base),
-            expect_trainable=tuple(expect_trainable),
-            expect_frozen=tuple(expect_frozen),
-            on_fault=on_fault,
-            accept=dict(accept or {}),
-        )
-        self.watch: FitWatch | None = None
-
-    @property
-    def findings(self) -> Findings | None:
-        """What the checks found; None before the end of training."""
-        return None if self.watch is None else self.watch.recording.judge.findings
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Forget an earlier training."""

@@ -59,60 +59,26 @@ def _moved(tensor: TensorRecord) -> bool:
 
 def sketch(recorder: PhaseRecorder) -> PhaseRecord:
     """Return the record so far without reading a tensor: flags, optimizer and gradients."""
-    held = {id(p) for group in recorder.optimizer.param_groups for p in group["params"]}
-    known = {id(parameter) for parameter in recorder.parameters.values()}
     counts = recorder.counts
-    records = [
-        _sketched(
-            name, "parameter", parameter.numel(), parameter.requires_grad,
-            parameter.requires_grad and id(parameter) in held,
-            counts.first_gradients.get(name), name in counts.with_gradient,
+
+    def look(name: str, tensor: Tensor, kind: str, held: bool) -> TensorRecord:
+        return TensorRecord(
+            name=name,
+            kind=kind,
+            count=tensor.numel(),
+            requires_grad=tensor.requires_grad,
+            in_optimizer=tensor.requires_grad and held,
+            gradient=name in counts.with_gradient,
+            first_gradient=counts.first_gradients.get(name),
+            relative_change=0.0,
+            changed_share=0.0,
+            nonzero_share=1.0,
+            finite=True,
+            sha256_before="",
+            sha256_after="",
         )
-        for name, parameter in recorder.parameters.items()
-    ]  # fmt: skip
-    records += [
-        _sketched(name, "buffer", buffer.numel(), False, False, None, False)
-        for name, buffer in named_buffers(recorder.model).items()
-    ]
-    return PhaseRecord(
-        index=recorder.index,
-        first_step=recorder.first_step,
-        executed_steps=counts.executed_steps,
-        rows=counts.rows,
-        distinct_rows=len(recorder.distinct),
-        rows_sha256=counts.rows_sha256,
-        epoch_orders=tuple(counts.orders.values()),
-        eval_modules=recorder.eval_modules,
-        applied_rates={name: tuple(rates) for name, rates in counts.rates.items()},
-        optimizer_extra=len(held - known),
-        tensors=tuple(records),
-    )
 
-
-def _sketched(
-    name: str,
-    kind: str,
-    count: int,
-    requires_grad: bool,
-    in_optimizer: bool,
-    first_gradient: float | None,
-    gradient: bool,
-) -> TensorRecord:
-    return TensorRecord(
-        name=name,
-        kind=kind,
-        count=count,
-        requires_grad=requires_grad,
-        in_optimizer=in_optimizer,
-        gradient=gradient,
-        first_gradient=first_gradient,
-        relative_change=0.0,
-        changed_share=0.0,
-        nonzero_share=1.0,
-        finite=True,
-        sha256_before="",
-        sha256_after="",
-    )
+    return recorder.phase_record(look)
 
 
 def changed_tensors(model: nn.Module, initial: Mapping[str, str]) -> list[str]:

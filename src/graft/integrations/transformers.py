@@ -4,61 +4,27 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from graft.core.errors import InputError, Problem
-from graft.core.findings import Findings
-from graft.integrations.settings import Settings
+from graft.integrations.callback import AuditingCallback
 from graft.integrations.trainer_watch import TrainerWatch
 
 
-class GraftCallback(TrainerCallback):  # type: ignore[misc]  # Transformers has no types
+class GraftCallback(AuditingCallback[TrainerWatch], TrainerCallback):  # type: ignore[misc]
     """Records and audits a training by `Trainer`, `SentenceTransformerTrainer` or `SFTTrainer`.
 
-    Args:
-        folder: Where to write; what an earlier training left there is replaced.
-        base: Folder of the base's weights; found by itself if the model was loaded from one.
-        expect_trainable: Patterns of tensors that must be trained.
-        expect_frozen: Patterns of tensors that must not be.
-        on_fault: `stop` raises `FaultError` as soon as the rest is worthless; `warn` logs it.
-        accept: Name of a finding, or id of a check, to the reason for living with it.
-
-    Raises:
-        InputError: An argument that cannot be.
+    The arguments are those of `AuditingCallback`.
 
     Example:
         >>> GraftCallback("audit", expect_frozen=["embeddings"]).findings is None
         True
     """
 
-    def __init__(
-        self,
-        folder: str | Path = "graft-audit",
-        *,
-        base: str | Path | None = None,
-        expect_trainable: Sequence[str] = (),
-        expect_frozen: Sequence[str] = (),
-        on_fault: str = "stop",
-        accept: Mapping[str, str] | None = None,
-    ) -> None:
-        self.settings = Settings(
-            folder=Path(folder),
-            base=None if base is None else Path(base),
-            expect_trainable=tuple(expect_trainable),
-            expect_frozen=tuple(expect_frozen),
-            on_fault=on_fault,
-            accept=dict(accept or {}),
-        )
-        self.optimizer_given = False
-        self.watch: TrainerWatch | None = None
-
-    @property
-    def findings(self) -> Findings | None:
-        """What the checks found; None before the end of training."""
-        return None if self.watch is None else self.watch.recording.judge.findings
+    optimizer_given = False
 
     def on_init_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: object

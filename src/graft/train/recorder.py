@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +15,7 @@ from graft.core.ledger import PhaseRecord, TensorRecord
 from graft.models.tensors import sha256_tensor
 from graft.train.modes import frozen_modules, is_awake, named_buffers, named_parameters
 
+Look = Callable[[str, Tensor, str, bool], TensorRecord]
 _SLICE = 2**20  # elements compared at once
 
 
@@ -106,15 +107,24 @@ class PhaseRecorder:
     def finish(self) -> PhaseRecord:
         """Return the record of the phase as it stands now."""
         self._see_modes()
+        return self.phase_record(self._record)
+
+    def phase_record(self, look: Look) -> PhaseRecord:
+        """Return the record of the phase so far, each tensor as `look` records it.
+
+        Args:
+            look: Name, tensor, `parameter` or `buffer`, and whether the optimizer holds it, to
+                its record.
+        """
         held = {id(p) for group in self.optimizer.param_groups for p in group["params"]}
         known = {id(parameter) for parameter in self.parameters.values()}
         counts = self.counts
         records = [
-            self._record(name, tensor, "parameter", id(tensor) in held)
+            look(name, tensor, "parameter", id(tensor) in held)
             for name, tensor in self.parameters.items()
         ]
         records += [
-            self._record(name, tensor, "buffer", False)
+            look(name, tensor, "buffer", False)
             for name, tensor in named_buffers(self.model).items()
         ]
         return PhaseRecord(
