@@ -21,6 +21,7 @@ _RELOAD = (
     " accept `load_ledger`, or give `base` the folder that this training starts from."
 )
 SKIP = "the gradient scaler skipped this step"
+MOVED = f"{SKIP}, and the schedule moved on all the same"
 
 
 def planned_rates(evidence: RunEvidence) -> Answer:
@@ -34,7 +35,7 @@ def planned_rates(evidence: RunEvidence) -> Answer:
         return Answer(Status.failed, f"{steps}: no peak is reached.", shown, fix)
     if not plan.rates:
         raise NotApplicableError(f"no rates could be planned: {plan.schedule}")
-    skipped = sum(change.message == SKIP for change in ledger.changes)
+    skipped = sum(change.message in (SKIP, MOVED) for change in ledger.changes)
     executed = sum(phase.executed_steps for phase in ledger.phases)
     if not skipped or skipped > SKIPPED * (executed + skipped):
         return rates.rates(evidence)
@@ -46,10 +47,15 @@ def planned_rates(evidence: RunEvidence) -> Answer:
 
 
 def _without(plan: ResolvedPlan, ledger: Ledger) -> ResolvedPlan:
-    """Return the plan with as many steps as were left after the skipped ones."""
+    """Return the plan without the skipped steps, and without their rates if those passed by."""
+    passed = {change.step for change in ledger.changes if change.message == MOVED}
+    rates = {
+        group: tuple(rate for step, rate in enumerate(planned) if step not in passed)
+        for group, planned in plan.rates.items()
+    }
     taken = {phase.index: phase.executed_steps for phase in ledger.phases}
     phases = [replace(phase, steps=taken.get(phase.index, phase.steps)) for phase in plan.phases]
-    return replace(plan, phases=tuple(phases))
+    return replace(plan, phases=tuple(phases), rates=rates)
 
 
 def row_order(evidence: RunEvidence) -> Answer:

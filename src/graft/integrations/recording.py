@@ -191,9 +191,10 @@ class Recording:
         Raises:
             FaultError: No gradient reaches a tensor that is to be trained.
         """
+        message = trainers.SKIP if skipped else trainers.MOVED
         skipped = skipped or self.overflowed
         if skipped:
-            self.changes.append(StateChange(self.step, self.epoch, trainers.SKIP))
+            self.changes.append(StateChange(self.step, self.epoch, message))
         else:
             rows = self.traffic.rows
             distinct = [int(row[:15], 16) for row in rows]
