@@ -284,7 +284,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="JSON Lines: text_1, text_2, label")
     parser.add_argument("--rows", type=int, default=1200, help="training rows")
     parser.add_argument("--epochs", type=int, default=2)
-    parser.add_argument("--pairs", type=int, default=3, help="pairs of trainings")
+    parser.add_argument("--pairs", type=int, default=5, help="pairs of trainings")
     parser.add_argument("--base", default="all-MiniLM-L6-v2", help="folder or name")
     asked = parser.parse_args()
     logging.getLogger("graft").setLevel(logging.WARNING)

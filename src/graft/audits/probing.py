@@ -22,7 +22,7 @@ from graft.train.modes import enter_phase, named_parameters
 from graft.train.precision import autocast
 from graft.train.step import StepResult, accumulate
 
-GRADIENT_ROWS = 8
+GRADIENT_ROWS = 4
 # The loss is to change by this share of itself: far above float32 rounding, far below curvature.
 _LOSS_SHARE = 2e-3
 # A longer step is no longer local; a smaller change of the loss is lost in float32 rounding.

@@ -185,14 +185,19 @@ class PhaseRecorder:
 
 
 def _change(before: Tensor, now: Tensor) -> tuple[float, float]:
-    """Return ‖now − before‖ / ‖before‖ and the share of changed elements, in double precision."""
+    """Return ‖now − before‖ / ‖before‖ and the share of changed elements, summed in float64."""
     moved = size = 0.0
     changed = 0
     # Slice by slice: copies of a whole embedding table would be the peak memory of the run.
     slices = (torch.split(tensor.flatten(), _SLICE) for tensor in (before, now))
     for old, new in zip(*slices, strict=True):
-        moved += float((new.double() - old.double()).square().sum())
-        size += float(old.double().square().sum())
+        # The difference of near values is exact in float32; its norm needs the range of float64.
+        moved += _norm(new.float() - old.float()) ** 2
+        size += _norm(old.float()) ** 2
         changed += int((new != old).sum())
     share = changed / max(now.numel(), 1)
     return (math.sqrt(moved / size) if size > 0 else math.sqrt(moved)), share
+
+
+def _norm(tensor: Tensor) -> float:
+    return float(torch.linalg.vector_norm(tensor, dtype=torch.float64))
