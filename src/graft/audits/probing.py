@@ -126,7 +126,7 @@ def _unclipped(arm: ArmSection, micro_batch: int) -> ArmSection:
 
 
 def _gradients(model: nn.Module) -> dict[str, Tensor]:
-    return {n: p.grad.clone() for n, p in model.named_parameters() if p.grad is not None}
+    return {n: p.grad for n, p in model.named_parameters() if p.grad is not None}
 
 
 def _accumulation(
@@ -134,7 +134,7 @@ def _accumulation(
 ) -> AccumulationProbe:
     size = arm.training.per_device_train_batch_size
     parts = _step(task, model, _unclipped(arm, size), rows)
-    summed = _gradients(model)
+    summed = {name: gradient.clone() for name, gradient in _gradients(model).items()}
     whole = _step(task, model, _unclipped(arm, len(rows)), rows)
     at_once = _gradients(model)
     apart = math.sqrt(sum(float((summed[n] - g).square().sum()) for n, g in at_once.items()))
