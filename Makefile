@@ -9,6 +9,9 @@ export HF_HUB_OFFLINE ?= 1
 demo: $(INSTALLED)
 	$(VENV)/bin/graft demo pairs
 
+# The models of the tests are so small that a second thread only waits.
+test check faults: export OMP_NUM_THREADS ?= 1
+
 test: $(INSTALLED)
 	$(PY) -m pytest -q
 

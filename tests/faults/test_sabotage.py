@@ -21,5 +21,4 @@ def test_a_sabotaged_check_lets_a_fault_pass(
     check: str, planted: Callable[[Fault], Planted]
 ) -> None:
     watched = [fault for fault in FAULTS if check in fault.caught_by]
-    missed = [f.name for f in watched if check not in f.catches(planted(f).findings(check))]
-    assert missed, f"no fault needs {check}"
+    assert any(check not in f.catches(planted(f).findings(check)) for f in watched)
