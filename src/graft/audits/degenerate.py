@@ -6,10 +6,11 @@ import numpy as np
 import pandas as pd
 from scipy.stats import spearmanr
 
-from graft.audits.contract import Answer, Check
+from graft.audits.contract import Answer, Check, sentence
 from graft.audits.evidence import RunEvidence
 from graft.core.errors import NotApplicableError
 from graft.core.findings import Status
+from graft.core.probes import Spread
 from graft.core.seeds import generator
 
 CONSTANT = 1e-6  # spread of scores below which they are one answer
@@ -121,16 +122,26 @@ def collapse(evidence: RunEvidence) -> Answer:
     shown = {"artefact": spread, "base": base}
     if spread.texts < 2:
         raise NotApplicableError("the predictions hold no embeddings of two texts")
-    summary = (
-        f"Two different texts have a mean cosine of {spread.mean_cosine:.3f} (base"
-        f" {base.mean_cosine:.3f}); {spread.effective_rank:.1f} of {spread.dimension} directions"
-        f" are used (base {base.effective_rank:.1f})."
-    )
-    left = (1 - spread.mean_cosine) / max(1 - base.mean_cosine, 1e-9)
-    if spread.mean_cosine > LIKE and left < SHRINKAGE:
+    summary = sentence([spread_words(base, spread)])
+    if is_collapsed(base, spread):
         fix = "Add negatives, lower the rate, or use a loss that pushes texts apart."
         return Answer(Status.failed, f"All texts look alike. {summary}", shown, fix)
     return Answer(Status.passed, summary, shown)
+
+
+def is_collapsed(base: Spread, tuned: Spread) -> bool:
+    """Return True if different texts are alike that the base kept apart."""
+    left = (1 - tuned.mean_cosine) / max(1 - base.mean_cosine, 1e-9)
+    return tuned.mean_cosine > LIKE and left < SHRINKAGE
+
+
+def spread_words(base: Spread, tuned: Spread) -> str:
+    """Return how far apart different texts are, as part of a sentence."""
+    return (
+        f"two different texts have a mean cosine of {tuned.mean_cosine:.3f} (base"
+        f" {base.mean_cosine:.3f}); {tuned.effective_rank:.1f} of {tuned.dimension} directions"
+        f" are used (base {base.effective_rank:.1f})"
+    )
 
 
 def _not_for_controls(evidence: RunEvidence) -> None:

@@ -15,7 +15,7 @@ from graft.core.tables import DataReport, LeakageReport, SplitReport
 
 _SHOWN_LEAKS = 10
 # Below this, chance alone may deal two epochs in the same order (8! is 40,320).
-_ORDERED_ROWS = 8
+ORDERED_ROWS = 8
 
 
 def row_sets(evidence: DataEvidence) -> Answer:
@@ -143,7 +143,7 @@ def rows_seen(evidence: RunEvidence) -> Answer:
         raise EvidenceMissingError("the data report holds no training split")
     problems = [text for phase in ledger.phases for text in _epoch_problems(plan, phase, train)]
     orders = [order for phase in ledger.phases for order in phase.epoch_orders]
-    if train.rows >= _ORDERED_ROWS and len(set(orders)) < len(orders):
+    if train.rows >= ORDERED_ROWS and len(set(orders)) < len(orders):
         same = len(orders) - len(set(orders))
         problems.append(f"{same} of {len(orders)} epochs repeat the order of another")
     shown = {

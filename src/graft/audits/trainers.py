@@ -7,6 +7,7 @@ from dataclasses import replace
 from graft.audits import loading, rates
 from graft.audits.contract import Answer, Check
 from graft.audits.evidence import RunEvidence
+from graft.audits.rows import ORDERED_ROWS
 from graft.core.errors import NotApplicableError
 from graft.core.findings import Status
 from graft.core.ledger import Ledger
@@ -14,8 +15,6 @@ from graft.core.plan import ResolvedPlan
 
 # A gradient scaler looks for its scale by skipping steps; more than this is no search.
 SKIPPED = 0.05
-# Below this, chance alone may deal two epochs in the same order (8! is 40,320).
-_ORDERED_ROWS = 8
 _RELOAD = (
     "Load the whole checkpoint with its own config; if this process trained the model before,"
     " accept `load_ledger`, or give `base` the folder that this training starts from."
@@ -68,7 +67,7 @@ def row_order(evidence: RunEvidence) -> Answer:
     if not rows:
         raise NotApplicableError("the rows of the batches could not be told apart")
     same = len(orders) - len(set(orders))
-    if same and different >= _ORDERED_ROWS:
+    if same and different >= ORDERED_ROWS:
         summary = f"{same} of {len(orders)} epochs repeat the order of another."
         fix = "Shuffle, and call set_epoch on a distributed sampler, unless the order is meant."
         return Answer(Status.warned, summary, {**shown, "repeated": same}, fix)

@@ -11,7 +11,7 @@ from scipy.stats import binomtest, pearsonr, spearmanr
 from sklearn.metrics import f1_score
 
 from graft.audits.contract import Answer, Check, named
-from graft.audits.degenerate import CHANCE, LIKE, ROWS_NEEDED, SHRINKAGE
+from graft.audits.degenerate import CHANCE, ROWS_NEEDED, is_collapsed, spread_words
 from graft.audits.folders.answers import Answers
 from graft.audits.folders.causes import Faults
 from graft.audits.folders.decisions import decisions, positions
@@ -177,19 +177,14 @@ def texts_apart(evidence: FolderEvidence) -> Answer:
         vectors = np.concatenate(np.split(side.outputs, width, axis=1))
         first = {text: place for place, text in reversed(list(enumerate(texts)))}
         spread = spread_of(vectors[sorted(first.values())].astype(np.float64))
-        if spread is None:
+        if spread.texts < 2:
             raise NotApplicableError("fewer than two different texts were given")
         spreads.append(spread)
     before, after = spreads
     shown = {"base": before, "tuned": after}
-    words = (
-        f"two different texts have a mean cosine of {after.mean_cosine:.3f} (base"
-        f" {before.mean_cosine:.3f}); {after.effective_rank:.1f} of {after.dimension} directions"
-        f" are used (base {before.effective_rank:.1f})"
-    )
+    words = spread_words(before, after)
     faults = Faults()
-    left = (1 - after.mean_cosine) / max(1 - before.mean_cosine, 1e-9)
-    if after.mean_cosine > LIKE and left < SHRINKAGE:
+    if is_collapsed(before, after):
         faults.add("collapsed", f"all texts look alike: {words}")
     return faults.answer(words, shown)
 
