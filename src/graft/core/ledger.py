@@ -42,6 +42,30 @@ class TensorRecord:
 
 
 @dataclass(frozen=True)
+class FeatureRecord:
+    """Outputs of the frozen beginning of a model that were computed once and stored.
+
+    Args:
+        prefix: What was computed, in words.
+        texts: Different texts.
+        bytes: Size of the file.
+        number_format: `fp32` or `bf16`, of the pass and of the file.
+        sha256: Hash of the stored values.
+        seconds: Time that it took.
+        gap: ‖stored - computed anew‖ / ‖computed anew‖ at the end of the phase, for a few texts: of
+            the stored outputs, or of the embeddings made of them, whichever is larger.
+    """
+
+    prefix: str
+    texts: int
+    bytes: int
+    number_format: str
+    sha256: str
+    seconds: float
+    gap: float = 0.0
+
+
+@dataclass(frozen=True)
 class PhaseRecord:
     """What happened in one phase.
 
@@ -60,6 +84,8 @@ class PhaseRecord:
         applied_rates: For each group, the rate that the optimizer used at every executed step.
         optimizer_extra: Tensors in the optimizer that are no parameter of the model.
         tensors: Every parameter and buffer.
+        features: What was stored of the frozen beginning, None if nothing was.
+        features_problem: Why nothing was stored, empty if something was.
     """
 
     index: int
@@ -75,6 +101,8 @@ class PhaseRecord:
     tensors: tuple[TensorRecord, ...]
     awake: tuple[str, ...] = ()
     epoch_rows: tuple[int, ...] = ()
+    features: FeatureRecord | None = None
+    features_problem: str = ""
 
 
 @dataclass(frozen=True)

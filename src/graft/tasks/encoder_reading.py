@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
+from array import array
+from collections.abc import Hashable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import Normalize, Pooling
+from transformers import PreTrainedTokenizerBase
+
+# Tokens of the texts that are remembered between calls; 4 bytes each, and some 300 a text.
+_REMEMBERED_TOKENS = 8_000_000
 
 
 @dataclass(frozen=True)
@@ -19,24 +27,92 @@ class TokenisedText:
         cut: True if the text is longer than the encoder reads.
     """
 
-    ids: list[int]
+    ids: array[int]
     cut: bool
 
 
-def tokenise(encoder: SentenceTransformer, texts: list[str]) -> list[TokenisedText]:
-    """Return each text with its prompt, cut at the encoder's limit."""
-    prompt = encoder.prompts.get(encoder.default_prompt_name or "", "")
+_Texts = dict[str, TokenisedText]
+_known: dict[Hashable, _Texts] = {}
+
+
+def tokenise(encoder: SentenceTransformer, texts: Sequence[str]) -> list[TokenisedText]:
+    """Return each text with its prompt, cut at the encoder's limit.
+
+    Arms and splits share texts, so what was read is remembered: by the text, the prompt, the limit
+    and the tokenizer's own content. When that grows past 8 million tokens, all is forgotten.
+
+    Args:
+        encoder: The encoder.
+        texts: Texts; equal ones are read once.
+    """
+    found = _remembered(encoder)
+    new = [text for text in dict.fromkeys(texts) if text not in found]
+    found |= dict(zip(new, read_tokens(encoder, new), strict=True))
+    return [found[text] for text in texts]
+
+
+def read_tokens(encoder: SentenceTransformer, texts: Sequence[str]) -> list[TokenisedText]:
+    """Return each text as `tokenise` does, and remember none.
+
+    The tokenizer is left as it was, so the files of an artefact do not depend on what was read.
+
+    Args:
+        encoder: The encoder.
+        texts: Texts; a fast tokenizer reads them on all cores.
+    """
+    if not texts:
+        return []
+    prompt = _prompt(encoder)
     prompted = [prompt + text for text in texts]
+    tokenizer, limit = encoder.tokenizer, encoder.max_seq_length
+    plain = {"padding": False, "return_attention_mask": False, "return_token_type_ids": False}
+    with _left_as_it_was(tokenizer):
+        encoded = tokenizer(prompted, truncation=True, max_length=limit, **plain)
+        if tokenizer.is_fast:
+            cut = [bool(row.overflowing) for row in encoded.encodings]
+        else:
+            whole = tokenizer(prompted, truncation=False, verbose=False, **plain)["input_ids"]
+            cut = [len(a) < len(b) for a, b in zip(encoded["input_ids"], whole, strict=True)]
+    ids = (array("i", row) for row in encoded["input_ids"])
+    return [TokenisedText(row, c) for row, c in zip(ids, cut, strict=True)]
+
+
+def _remembered(encoder: SentenceTransformer) -> _Texts:
     tokenizer = encoder.tokenizer
-    encoded = tokenizer(prompted, truncation=True, max_length=encoder.max_seq_length, padding=False)
-    if tokenizer.is_fast:
-        cut = [bool(row.overflowing) for row in encoded.encodings]
-    else:
-        whole = tokenizer(prompted, truncation=False, padding=False, verbose=False)
-        cut = [
-            len(a) < len(b) for a, b in zip(encoded["input_ids"], whole["input_ids"], strict=True)
-        ]
-    return [TokenisedText(ids, c) for ids, c in zip(encoded["input_ids"], cut, strict=True)]
+    if not tokenizer.is_fast:
+        return {}  # its content is in no one place
+    with _left_as_it_was(tokenizer):
+        backend = tokenizer.backend_tokenizer
+        backend.no_truncation()
+        backend.no_padding()
+        content = hashlib.sha256(backend.to_str().encode()).digest()
+    if (
+        sum(len(text.ids) for texts in _known.values() for text in texts.values())
+        > _REMEMBERED_TOKENS
+    ):
+        _known.clear()
+    key = (content, encoder.max_seq_length, tokenizer.truncation_side, _prompt(encoder))
+    return _known.setdefault(key, {})
+
+
+@contextmanager
+def _left_as_it_was(tokenizer: PreTrainedTokenizerBase) -> Iterator[None]:
+    """Put back how the tokenizer cuts and pads: every call writes that into it."""
+    if not tokenizer.is_fast:
+        yield
+        return
+    backend = tokenizer.backend_tokenizer
+    truncation, padding = backend.truncation, backend.padding
+    try:
+        yield
+    finally:
+        backend.enable_truncation(**truncation) if truncation else backend.no_truncation()
+        backend.enable_padding(**padding) if padding else backend.no_padding()
+
+
+def _prompt(encoder: SentenceTransformer) -> str:
+    prompt: str = encoder.prompts.get(encoder.default_prompt_name or "", "")
+    return prompt
 
 
 def served_ids(encoder: SentenceTransformer, text: str) -> tuple[int, ...]:
@@ -63,7 +139,7 @@ def reading_settings(encoder: SentenceTransformer) -> dict[str, Any]:
         "pooling": ", ".join(m.pooling_mode for m in encoder if isinstance(m, Pooling)),
         "normalised": any(isinstance(module, Normalize) for module in encoder),
         "max_seq_length": encoder.max_seq_length,
-        "prompt": encoder.prompts.get(encoder.default_prompt_name or "", ""),
+        "prompt": _prompt(encoder),
         "vocabulary": len(tokenizer),
         "padding_side": tokenizer.padding_side,
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +29,14 @@ from graft.models.adapters import (
     merge_adapter,
     save_adapter,
 )
+from graft.models.embedding import embed, positions
 from graft.models.encoder import add_identity_head, load_encoder, quiet_transformers, reinitialise
+from graft.models.feature_files import FeaturePlace
+from graft.models.features import FeatureStore, store_features
 from graft.models.locate import LocatedBase
+from graft.models.packed import packing_problem
+from graft.models.packing import TextBatch, text_batch
+from graft.models.reader import load_reader
 from graft.models.report import Added, with_new_tensors
 from graft.tasks.encoder_reading import (
     TokenisedText,
@@ -39,6 +46,7 @@ from graft.tasks.encoder_reading import (
     tokenise,
 )
 from graft.tasks.pair_baselines import PAIR_BASELINES
+from graft.tasks.pair_columns import pair_columns
 from graft.tasks.protocol import Array
 
 _LOSSES: dict[str, type[nn.Module]] = {
@@ -70,18 +78,15 @@ class PairExample:
 
 @dataclass(frozen=True)
 class PairBatch:
-    """Pairs ready for the encoder; the first texts of all pairs, then the second texts.
+    """Pairs ready for the encoder.
 
     Args:
-        input_ids: `[2 · pairs, longest]`, padded on the right.
-        attention_mask: 1 for a token, 0 for padding.
+        texts: The first texts of all pairs, then the second texts; equal texts are computed once.
         labels: `[pairs]`.
     """
 
-    input_ids: Tensor
-    attention_mask: Tensor
+    texts: TextBatch
     labels: Tensor
-    pad_id: int = 0
 
 
 class PairsTask:
@@ -129,24 +134,18 @@ class PairsTask:
         ]
 
     def collate(self, examples: Sequence[PairExample]) -> PairBatch:
-        """Return the examples as one padded batch."""
+        """Return the examples as one batch."""
         texts = [e.first.ids for e in examples] + [e.second.ids for e in examples]
-        longest = max(map(len, texts))
-        ids = np.full((len(texts), longest), examples[0].pad, dtype=np.int64)
-        mask = np.zeros((len(texts), longest), dtype=np.int64)
-        for index, text in enumerate(texts):
-            ids[index, : len(text)] = text
-            mask[index, : len(text)] = 1
         labels = torch.tensor([example.label for example in examples])
-        return PairBatch(torch.from_numpy(ids), torch.from_numpy(mask), labels)
+        return PairBatch(text_batch(texts, examples[0].pad), labels)
 
     def loss(self, model: nn.Module, batch: PairBatch, arm: ArmSection) -> tuple[Tensor, int]:
         """Return the summed loss of the pairs and their number."""
         pairs = len(batch.labels)
-        embeddings = self._embed(model, batch).float()
+        embeddings = embed(assert_encoder(model), batch.texts).float()
         criterion: Any = _LOSSES[arm.loss](model)
         mean: Tensor = criterion.compute_loss_from_embeddings(
-            [embeddings[:pairs], embeddings[pairs:]], batch.labels
+            [embeddings[:pairs], embeddings[pairs:]], batch.labels.to(embeddings.device)
         )
         return mean * pairs, pairs
 
@@ -189,26 +188,35 @@ class PairsTask:
         inputs = {row: served_ids(encoder, a) + served_ids(encoder, b) for row, a, b in pairs}
         return Reading(reading_settings(encoder), inputs)
 
-    def positions(self, batch: PairBatch) -> tuple[int, int]:
-        """Return tokens and padding positions of the batch."""
-        tokens = int(batch.attention_mask.sum())
-        return tokens, batch.attention_mask.numel() - tokens
+    def packing_problem(self, model: nn.Module) -> str:
+        """Return why the texts of a batch are padded, empty if they are packed."""
+        return packing_problem(assert_encoder(model))
+
+    def store_frozen(
+        self, model: nn.Module, examples: Sequence[PairExample], place: FeaturePlace
+    ) -> FeatureStore | str:
+        """Return the stored outputs of the encoder's frozen beginning, or why there are none."""
+        texts = [text.ids for example in examples for text in example.texts]
+        return store_features(assert_encoder(model), texts, examples[0].pad, place)
+
+    def positions(self, model: nn.Module, batch: PairBatch) -> tuple[int, int]:
+        """Return the tokens that the encoder computes, and the padding beside them."""
+        return positions(assert_encoder(model), batch.texts)
 
     def length(self, example: PairExample) -> int:
         """Return the length of the longer text."""
         return max(len(text.ids) for text in example.texts)
 
+    def tokens(self, example: PairExample) -> int:
+        """Return the tokens of both texts."""
+        return sum(len(text.ids) for text in example.texts)
+
     def predict(self, model: nn.Module, batch: PairBatch) -> dict[str, Array]:
         """Return the cosine of each pair as `score`."""
         pairs = len(batch.labels)
-        embeddings = self._embed(model, batch).float()
+        embeddings = embed(assert_encoder(model), batch.texts).float()
         score = torch.cosine_similarity(embeddings[:pairs], embeddings[pairs:])
-        return {"score": score.double().numpy()}
-
-    def _embed(self, model: nn.Module, batch: PairBatch) -> Tensor:
-        features = {"input_ids": batch.input_ids, "attention_mask": batch.attention_mask}
-        embedding: Tensor = model(features)["sentence_embedding"]
-        return embedding
+        return {"score": score.double().cpu().numpy()}
 
     def save(self, model: nn.Module, folder: Path) -> None:
         """Write a Sentence-Transformers folder."""
@@ -242,22 +250,16 @@ class PairsTask:
 
     def encode_rows(self, model: SentenceTransformer, rows: pd.DataFrame) -> dict[str, Array]:
         """Return score and both embeddings of each row; equal texts are encoded once."""
-        texts = pd.unique(pd.concat([rows["sentence1"], rows["sentence2"]]))
-        vectors = np.asarray(model.encode(list(texts), show_progress_bar=False), dtype=np.float64)
-        place = {text: index for index, text in enumerate(texts)}
-        first = vectors[[place[text] for text in rows["sentence1"]]]
-        second = vectors[[place[text] for text in rows["sentence2"]]]
-        norms = np.linalg.norm(first, axis=1) * np.linalg.norm(second, axis=1)
-        score = (first * second).sum(axis=1) / np.maximum(norms, 1e-12)
-        return {"score": score, "sentence1": first, "sentence2": second}
+        return pair_columns(rows, partial(model.encode, show_progress_bar=False))
 
     def token_lengths(
         self, base: LocatedBase, section: BaseSection, texts: list[str]
     ) -> tuple[Array, int]:
         """Return the tokens of each text before truncation, and the model's limit."""
-        encoder = load_encoder(base, section).model
-        ids = encoder.tokenizer(texts, truncation=False, padding=False, verbose=False)["input_ids"]
-        return np.array([len(row) for row in ids]), int(encoder.max_seq_length or 0)
+        reader = load_reader(base, section)
+        limit = int(reader.max_seq_length or 0)
+        ids = reader.tokenizer(texts, truncation=False, padding=False, verbose=False)["input_ids"]
+        return np.array([len(row) for row in ids]), limit
 
     def decide(self, rows: pd.DataFrame) -> float:
         """Return the threshold of the best F1 on these rows."""

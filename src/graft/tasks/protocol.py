@@ -16,6 +16,8 @@ from graft.core.origins import LoadReport
 from graft.core.probes import Reading
 from graft.core.supervision import Supervision
 from graft.metrics.measures import Measure
+from graft.models.feature_files import FeaturePlace
+from graft.models.features import FeatureStore
 from graft.models.locate import LocatedBase
 
 Example = Any
@@ -92,12 +94,26 @@ class Task(Protocol):
         """Return how a saved folder reads the rows, by the route that its users take."""
         ...
 
-    def positions(self, batch: Batch) -> tuple[int, int]:
-        """Return the tokens of the batch and the positions that are padding."""
+    def packing_problem(self, model: nn.Module) -> str:
+        """Return why the rows of a batch are padded, empty if they are packed."""
+        ...
+
+    def store_frozen(
+        self, model: nn.Module, examples: Sequence[Example], place: FeaturePlace
+    ) -> FeatureStore | str:
+        """Return the stored outputs of the model's frozen beginning, or why there are none."""
+        ...
+
+    def positions(self, model: nn.Module, batch: Batch) -> tuple[int, int]:
+        """Return the tokens that the model computes for the batch, and the padding beside them."""
         ...
 
     def length(self, example: Example) -> int:
         """Return the size of an example, so that prediction can batch like with like."""
+        ...
+
+    def tokens(self, example: Example) -> int:
+        """Return the tokens of an example, so that training can divide a step by them."""
         ...
 
     def predict(self, model: nn.Module, batch: Batch) -> Mapping[str, Array]:
