@@ -7,6 +7,7 @@ from graft.audits.evidence import RunEvidence
 from graft.core.errors import NotApplicableError
 from graft.core.findings import Status
 from graft.core.probes import Gap, Probes
+from graft.models.features import TOLERANCE as STORED
 
 # Share of the spread of the outputs, and the least that float32 can tell apart.
 TOLERANCE = 1e-3
@@ -80,8 +81,59 @@ def frozen_modes(evidence: RunEvidence) -> Answer:
     return Answer(Status.passed, f"All {still} frozen modules ran in eval mode.", shown)
 
 
+def packed_rows(evidence: RunEvidence) -> Answer:
+    """Return whether rows that are packed without padding get the outputs of padded ones."""
+    probes = evidence.given("probes", evidence.probes)
+    gap = _probed(probes, "padded", probes.padded)
+    fix = "Let attention keep the rows of a pack apart, and positions begin anew in each row."
+    return _same(gap, "Packed rows and the same rows padded", fix)
+
+
+def stored_outputs(evidence: RunEvidence) -> Answer:
+    """Return whether stored outputs of frozen layers are still those that the model computes."""
+    ledger = evidence.given("ledger", evidence.ledger)
+    stored = {p.index: p.features for p in ledger.phases if p.features is not None}
+    if not stored:
+        reasons = {phase.features_problem for phase in ledger.phases if phase.features_problem}
+        raise NotApplicableError("; ".join(sorted(reasons)) or "no outputs were stored")
+    shown = {str(index): record for index, record in stored.items()}
+    wrong = {
+        index: record
+        for index, record in stored.items()
+        if not record.gap <= STORED[record.number_format]
+    }
+    if wrong:
+        index, record = next(iter(wrong.items()))
+        summary = (
+            f"In phase {index} the stored outputs of {record.prefix} and those of the model differ"
+            f" by {record.gap:.2g} of their norm ({record.number_format} allows"
+            f" {STORED[record.number_format]:g})."
+        )
+        fix = (
+            "Find what moved a frozen tensor or drew at random, or set feature_cache_gb to 0: the"
+            " phase was trained on outputs of another model."
+        )
+        return Answer(Status.failed, summary, shown, fix)
+    largest = max(record.gap for record in stored.values())
+    texts = sum(record.texts for record in stored.values())
+    summary = f"The stored outputs of {texts} texts agree with the model to {largest:.1e}."
+    return Answer(Status.passed, summary, shown)
+
+
 CHECKS = (
     Check("K12", "row_alone", "Does a row get the same outputs alone and in a batch?", row_alone),
     Check("K12", "repeatable", "Do the same rows give the same outputs twice?", repeatable),
+    Check(
+        "K12",
+        "packed_rows",
+        "Do rows that are packed get the outputs of padded ones?",
+        packed_rows,
+    ),
+    Check(
+        "K12",
+        "stored_outputs",
+        "Were stored outputs of frozen layers those of the model?",
+        stored_outputs,
+    ),
     Check("K12", "frozen_modes", "Did frozen modules run in eval mode?", frozen_modes),
 )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -17,9 +16,13 @@ from graft.core.errors import NonFiniteError
 from graft.core.plan import ResolvedPlan
 from graft.core.probes import AccumulationProbe, Gap, GradientProbe, Probes
 from graft.evaluate.predictions import predict
+from graft.models.embedding import plain_passes
 from graft.tasks.protocol import Array, Example, Task
+from graft.train.clipping import total_norm
+from graft.train.micro_batches import MicroBatchLimit, limit_of, split
 from graft.train.modes import enter_phase, named_parameters
 from graft.train.precision import autocast
+from graft.train.rowwise import rowwise_gradients
 from graft.train.step import StepResult, accumulate
 
 GRADIENT_ROWS = 4
@@ -31,7 +34,12 @@ _ROUNDING = 5e-6
 
 
 def probe_start(
-    task: Task, model: nn.Module, arm: ArmSection, plan: ResolvedPlan, examples: Sequence[Example]
+    task: Task,
+    model: nn.Module,
+    arm: ArmSection,
+    plan: ResolvedPlan,
+    examples: Sequence[Example],
+    limit: MicroBatchLimit | None = None,
 ) -> Probes:
     """Return what was measured before step 1, on the first rows, in float32 and without dropout.
 
@@ -43,22 +51,25 @@ def probe_start(
         arm: The arm.
         plan: Its plan; the tensors of phase 0 are probed.
         examples: Training examples.
+        limit: Largest micro-batch; that of the arm if left out.
     """
     parameters = named_parameters(model)
     flags = {name: parameter.requires_grad for name, parameter in parameters.items()}
     enter_phase(model, plan, 0, parameters)
     model.eval()
-    steps = arm.training.gradient_accumulation_steps
-    size = arm.training.per_device_train_batch_size
-    rows = examples[: size * steps]
+    training = arm.training
+    rows = examples[: training.per_device_train_batch_size * training.gradient_accumulation_steps]
+    limit = limit or limit_of(training)
     not_probed: dict[str, str] = {}
     accumulation = gradient = None
-    if steps == 1 or len(rows) <= size:
+    parts = split(task, rows, limit)
+    if len(parts) == 1:
         not_probed["accumulation"] = "a step is one batch: nothing is accumulated"
     try:
-        if "accumulation" not in not_probed:
-            accumulation = _accumulation(task, model, arm, rows)
-        gradient = _gradient(task, model, arm, rows[:GRADIENT_ROWS])
+        with rowwise_gradients(model, plan):
+            if "accumulation" not in not_probed:
+                accumulation = _accumulation(task, model, arm, *_to_compare(rows, parts, limit))
+            gradient = _gradient(task, model, arm, rows[:GRADIENT_ROWS])
         if gradient is None:
             not_probed["gradient"] = "the gradient of the first rows is zero, or lost in rounding"
     except NonFiniteError as error:
@@ -79,11 +90,19 @@ def probe_end(probes: Probes, task: Task, model: nn.Module, examples: Sequence[E
     alone = [predict(task, model, [row], 1) for row in rows]
     apart = {name: np.concatenate([part[name] for part in alone]) for name in beside}
     names = [row.row for row in rows]
+    not_probed, padded = dict(probes.not_probed), None
+    if problem := task.packing_problem(model):
+        not_probed["padded"] = f"rows are padded: {problem}"
+    else:
+        with plain_passes():
+            padded = gap(beside, predict(task, model, rows, len(rows)), names)
     return replace(
         probes,
         alone=gap(beside, apart, names),
         again=gap(beside, again, names),
+        padded=padded,
         training_modules=tuple(sorted(awake)),
+        not_probed=not_probed,
     )
 
 
@@ -114,32 +133,50 @@ def _flat(values: Array) -> Array:
     return values.reshape(len(values), -1).astype(np.float64)
 
 
-def _step(task: Task, model: nn.Module, arm: ArmSection, rows: Sequence[Example]) -> StepResult:
-    """Leave the unclipped float32 gradient of the mean loss in the model."""
+def _step(
+    task: Task,
+    model: nn.Module,
+    arm: ArmSection,
+    rows: Sequence[Example],
+    limit: MicroBatchLimit | None = None,
+) -> StepResult:
+    """Leave the unclipped float32 gradient of the mean loss in the model.
+
+    The rows are one micro-batch if there is no limit.
+    """
     model.zero_grad(set_to_none=True)
-    return accumulate(task, model, arm, rows, lambda: autocast("fp32"))
-
-
-def _unclipped(arm: ArmSection, micro_batch: int) -> ArmSection:
-    changed = {"max_grad_norm": None, "per_device_train_batch_size": micro_batch}
-    return arm.model_copy(update={"training": arm.training.model_copy(update=changed)})
+    unclipped = arm.training.model_copy(update={"max_grad_norm": None})
+    arm = arm.model_copy(update={"training": unclipped})
+    limit = limit or MicroBatchLimit(len(rows))
+    return accumulate(task, model, arm, rows, lambda: autocast("fp32"), limit)
 
 
 def _gradients(model: nn.Module) -> dict[str, Tensor]:
     return {n: p.grad for n, p in model.named_parameters() if p.grad is not None}
 
 
+def _to_compare(
+    rows: Sequence[Example], parts: Sequence[Sequence[Example]], limit: MicroBatchLimit
+) -> tuple[Sequence[Example], MicroBatchLimit]:
+    """Return rows that can be computed at once, and the limit by which to divide them."""
+    if limit.tokens is None:
+        return rows, limit
+    # A limit in tokens may stand there because the step does not fit: the rows of one micro-batch
+    # do. Uneven parts tell a sum from a mean of means.
+    few = parts[0] if len(parts[0]) > 1 else rows[:2]
+    return few, MicroBatchLimit(max(1, 2 * len(few) // 3))
+
+
 def _accumulation(
-    task: Task, model: nn.Module, arm: ArmSection, rows: Sequence[Example]
+    task: Task, model: nn.Module, arm: ArmSection, rows: Sequence[Example], limit: MicroBatchLimit
 ) -> AccumulationProbe:
-    size = arm.training.per_device_train_batch_size
-    parts = _step(task, model, _unclipped(arm, size), rows)
-    summed = {name: gradient.clone() for name, gradient in _gradients(model).items()}
-    whole = _step(task, model, _unclipped(arm, len(rows)), rows)
+    parts = _step(task, model, arm, rows, limit)
+    summed = _gradients(model)
+    whole = _step(task, model, arm, rows)
     at_once = _gradients(model)
-    apart = math.sqrt(sum(float((summed[n] - g).square().sum()) for n, g in at_once.items()))
+    apart = total_norm(summed[name] - gradient for name, gradient in at_once.items())
     return AccumulationProbe(
-        micro_batches=-(-len(rows) // size),
+        micro_batches=parts.micro_batches,
         loss=parts.loss,
         loss_at_once=whole.loss,
         gradient_gap=apart / max(whole.grad_norm, 1e-12),
@@ -150,12 +187,12 @@ def _accumulation(
 def _gradient(
     task: Task, model: nn.Module, arm: ArmSection, rows: Sequence[Example]
 ) -> GradientProbe | None:
-    here = _step(task, model, _unclipped(arm, len(rows)), rows)
+    here = _step(task, model, arm, rows)
     if here.grad_norm == 0:
         return None
     gradient = _gradients(model)
     weights = dict(model.named_parameters())
-    size = math.sqrt(sum(float(weights[name].detach().square().sum()) for name in gradient))
+    size = total_norm(weights[name].detach() for name in gradient)
     length = min(_LOSS_SHARE * abs(here.loss) / here.grad_norm, _WEIGHT_SHARE * size)
     if length * here.grad_norm <= _ROUNDING * abs(here.loss):
         return None
@@ -167,14 +204,16 @@ def _gradient(
             loss, units = task.loss(model, task.collate(rows), arm)
         return float(loss) / units
 
-    before = {name: weights[name].detach().clone() for name in gradient}
+    # Of a table whose gradient is sparse only the rows that move are copied.
+    moved = {n: g.coalesce().indices()[0] if g.is_sparse else ... for n, g in gradient.items()}
+    before = {name: weights[name].detach()[places].clone() for name, places in moved.items()}
     try:
         up = loss_at(length)
         down = loss_at(-2 * length)
     finally:
         with torch.no_grad():
             for name, value in before.items():
-                weights[name].copy_(value)
+                weights[name][moved[name]] = value
     return GradientProbe(
         loss=here.loss, norm=here.grad_norm, measured=(up - down) / (2 * length), step=length
     )

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from graft.core.errors import Problem, RunFolderError
 from graft.core.files import committed_folder, manifest_problems, write_json
+from graft.train.snapshot import TensorFile, write_tensors
 
 logger = logging.getLogger(__name__)
 _WEIGHTS, _OPTIMIZER, _STATE = "weights.safetensors", "optimizer.safetensors", "state.json"
@@ -55,8 +55,8 @@ def save_checkpoint(
         for key, value in values.items()
     }
     with committed_folder(folder) as partial:
-        save_file({n: t.detach().contiguous() for n, t in tensors.items()}, partial / _WEIGHTS)
-        save_file({**moments, _RNG: torch.get_rng_state()}, partial / _OPTIMIZER)
+        write_tensors(partial / _WEIGHTS, tensors)
+        write_tensors(partial / _OPTIMIZER, {**moments, _RNG: torch.get_rng_state()})
         write_json(partial / _STATE, dict(state))
 
 
@@ -92,7 +92,7 @@ def restore_weights(checkpoint: Checkpoint, tensors: Mapping[str, Tensor]) -> No
     Raises:
         RunFolderError: It holds a tensor that the model does not have.
     """
-    saved = load_file(checkpoint.folder / _WEIGHTS)
+    saved = TensorFile(checkpoint.folder / _WEIGHTS)
     foreign = sorted(set(saved) - set(tensors))
     if foreign:
         what = f"holds {foreign[:3]}, which the model does not have"
@@ -114,7 +114,7 @@ def restore_optimizer(
     parameters: Mapping[str, nn.Parameter],
 ) -> None:
     """Put back the optimizer's moments and the random state."""
-    saved = load_file(checkpoint.folder / _OPTIMIZER)
+    saved = dict(TensorFile(checkpoint.folder / _OPTIMIZER))
     torch.set_rng_state(saved.pop(_RNG))
     for key, value in saved.items():
         name, _, moment = key.partition(_SEPARATOR)

@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from graft.config.sections import ArmSection
-from graft.core.errors import NonFiniteError
+from graft.core.errors import NonFiniteError, OutOfMemoryError
 from graft.core.files import append_jsonl, committed_folder, read_jsonl, write_text
 from graft.core.jsonable import from_plain, to_plain
 from graft.core.layout import RunPaths
@@ -24,12 +23,18 @@ from graft.core.plan import PlannedPhase, ResolvedPlan
 from graft.core.seeds import derive, generator
 from graft.tasks.protocol import Example, Task
 from graft.train import checkpoint as checkpoints
+from graft.train.frozen import FrozenFeatures
+from graft.train.memory import FreeMemory
+from graft.train.micro_batches import MicroBatchLimit, limit_of
 from graft.train.modes import enter_phase, named_buffers, named_parameters
 from graft.train.optimizer import applied_rates, build_optimizer, join_phase, set_rates
+from graft.train.planning import due
 from graft.train.precision import autocast, number_formats, resolve_precision
 from graft.train.progress import progress_bar
 from graft.train.recorder import PhaseRecorder
+from graft.train.rowwise import rowwise_gradients
 from graft.train.selection import Selection
+from graft.train.snapshot import TensorFile, write_tensors
 from graft.train.step import StepResult, accumulate
 
 logger = logging.getLogger(__name__)
@@ -50,6 +55,8 @@ class TrainingJob:
         selection: The search for the best checkpoint.
         paths: The run's folder.
         seed: The experiment's seed.
+        limit: Largest micro-batch; that of the arm if left out.
+        held_out: The rows that `validate` looks at.
     """
 
     task: Task
@@ -61,6 +68,8 @@ class TrainingJob:
     selection: Selection
     paths: RunPaths
     seed: int
+    limit: MicroBatchLimit | None = None
+    held_out: Sequence[Example] = ()
 
 
 def train(job: TrainingJob) -> Ledger:
@@ -71,6 +80,7 @@ def train(job: TrainingJob) -> Ledger:
 
     Raises:
         NonFiniteError: The loss or a gradient is not finite; the weights are those before.
+        OutOfMemoryError: A micro-batch that cannot be divided does not fit into memory.
     """
     return _Loop(job).run()
 
@@ -88,13 +98,21 @@ class _Loop:
         self.tokens = self.padding = self.units = 0
         self.passed_over: tuple[str, ...] = ()
         self.stopped_early = ""
+        self.features = FrozenFeatures(
+            job.task, job.model, job.arm.training, job.paths.checkpoints / "frozen", self.precision
+        )
+        self.limit = job.limit or limit_of(job.arm.training)
+        self.free_memory = FreeMemory()
         self.order = lru_cache(maxsize=1)(self._order)
 
     def run(self) -> Ledger:
         """Run every step that is left."""
         first = self._resume()
         total = self.plan.total_steps
-        with progress_bar(f"train {self.job.paths.name}", total, first) as report:
+        with (
+            rowwise_gradients(self.model, self.plan),
+            progress_bar(f"train {self.job.paths.name}", total, first) as report,
+        ):
             for step in range(first, total):
                 if self.stopped_early:
                     break
@@ -103,6 +121,8 @@ class _Loop:
                 result = self._take(step)
                 report(step + 1, f"loss {result.loss:.4f}")
                 self._evaluate_and_save(step + 1)
+        self.optimizer.state.clear()  # no step follows, and the record needs memory
+        self.free_memory.release(now=True)
         self._leave_phase()
         self._restore_best()
         return self._ledger()
@@ -128,7 +148,7 @@ class _Loop:
         for index in range(1, phase.index + 1):
             join_phase(self.optimizer, self.plan, index, self.parameters)
         frozen = enter_phase(self.model, self.plan, phase.index, self.parameters)
-        start = load_file(self._phase_file(phase.index)) if phase.index else None
+        start = self._phase_file(phase.index)
         self.recorder = PhaseRecorder(
             phase.index, phase.first_step, self.model, self.optimizer, frozen, start
         )
@@ -137,11 +157,13 @@ class _Loop:
         self.changes = [from_plain(StateChange, change) for change in state["changes"]]
         self.tokens, self.padding = state["tokens"], state["padding"]
         self.units = state["units"]
+        self.limit = from_plain(MicroBatchLimit, state["limit"])
         self.resumed_at = [*state["resumed_at"], found.step]
         self.job.selection.restore(state["selection"])
         self._stop_if_exhausted(found.step)
         checkpoints.restore_weights(found, {**self.parameters, **named_buffers(self.model)})
         checkpoints.restore_optimizer(found, self.optimizer, self.parameters)
+        self.features.enter(self.plan, phase, self.job.examples, self.job.held_out)
 
     def _phase_from(self, step: int) -> PlannedPhase | None:
         return next((phase for phase in self.plan.phases if phase.first_step == step), None)
@@ -150,18 +172,17 @@ class _Loop:
         self._leave_phase()
         if phase.index:
             join_phase(self.optimizer, self.plan, phase.index, self.parameters)
-            with committed_folder(self._phase_file(phase.index).parent) as folder:
-                tensors = {**self.parameters, **named_buffers(self.model)}
-                save_file(
-                    {name: tensor.detach().clone() for name, tensor in tensors.items()},
-                    folder / self._phase_file(phase.index).name,
-                )
+        start = self._phase_file(phase.index)
+        with committed_folder(start.parent) as folder:
+            trained = self.plan.trainable_in(phase.index)
+            write_tensors(folder / start.name, {name: self.parameters[name] for name in trained})
         if len(self.plan.phases) > 1:
             self._note_change(phase)
         frozen = enter_phase(self.model, self.plan, phase.index, self.parameters)
         self.recorder = PhaseRecorder(
-            phase.index, phase.first_step, self.model, self.optimizer, frozen
+            phase.index, phase.first_step, self.model, self.optimizer, frozen, start
         )
+        self.features.enter(self.plan, phase, self.job.examples, self.job.held_out)
 
     def _note_change(self, phase: PlannedPhase) -> None:
         before = set(self.plan.phases[phase.index - 1].groups) if phase.index else set()
@@ -184,26 +205,51 @@ class _Loop:
         examples = [self.job.examples[position] for position in positions]
         set_rates(self.optimizer, self.plan, step)
         try:
-            result = accumulate(
-                self.job.task, self.model, self.job.arm, examples, partial(autocast, self.precision)
-            )
+            with self.features.on_rows():
+                result = accumulate(
+                    self.job.task,
+                    self.model,
+                    self.job.arm,
+                    examples,
+                    partial(autocast, self.precision),
+                    self.limit,
+                )
         except NonFiniteError as error:
             rows = ", ".join(example.row for example in examples)
-            message = f"{self.job.paths.name}, step {step + 1}, epoch {epoch + 1}: {error}; "
             raise NonFiniteError(
-                f"{message}the weights were not updated. Rows of the batch: {rows}. "
-                "Fix: lower the learning rate, or look at these rows."
+                f"{self._place(step)}: {error}; the weights were not updated. "
+                f"Rows of the batch: {rows}. Fix: lower the learning rate, or look at these rows."
             ) from None
+        except OutOfMemoryError as error:
+            raise OutOfMemoryError(f"{self._place(step)}: {error}.") from None
+        self._note_limit(step, result)
         recorder.saw_gradients()
         self.optimizer.step()
         rates = applied_rates(self.optimizer)
         self.optimizer.zero_grad(set_to_none=True)
+        self.free_memory.release()
         recorder.took_step(positions, [example.row for example in examples], rates, epoch)
         self.tokens += result.tokens
         self.padding += result.padding
         self.units += result.units
         self._log(step + 1, result, rates, len(examples), time.perf_counter() - started)
         return result
+
+    def _place(self, step: int) -> str:
+        epoch = step // self.plan.steps_per_epoch
+        return f"{self.job.paths.name}, step {step + 1}, epoch {epoch + 1}"
+
+    def _note_limit(self, step: int, result: StepResult) -> None:
+        """Keep a smaller limit of micro-batches for all later steps, and say so."""
+        if result.limit is None or result.limit == self.limit:
+            return
+        message = (
+            f"out of memory with micro-batches of at most {self.limit}, at most {result.limit} "
+            "from here; the rows of a step stay the same"
+        )
+        self.limit = result.limit
+        self.changes.append(StateChange(step, step // self.plan.steps_per_epoch, message))
+        logger.warning("%s: %s", self._place(step), message)
 
     def _log(
         self, step: int, result: StepResult, rates: dict[str, float], rows: int, seconds: float
@@ -216,6 +262,9 @@ class _Loop:
             "grad_norm": result.grad_norm,
             "rates": rates,
             "rows": rows,
+            "tokens": result.tokens,
+            "micro_batches": result.micro_batches,
+            "largest_micro_batch": result.largest,
             "seconds": seconds,
         }
         append_jsonl(self.job.paths.history, record)
@@ -227,21 +276,17 @@ class _Loop:
     def _evaluate_and_save(self, step: int) -> None:
         training = self.job.arm.training
         best = False
-        if self.job.validate and self._due(step, training.eval_strategy, training.eval_steps):
+        if self.job.validate and due(self.plan, step, training.eval_strategy, training.eval_steps):
             best = self._evaluate(step, self.job.validate)
         keep_best = best and training.load_best_model_at_end
-        if keep_best or self._due(step, training.save_strategy, training.save_steps):
+        if keep_best or due(self.plan, step, training.save_strategy, training.save_steps):
             self._save(step)
 
-    def _due(self, step: int, strategy: str, every: int | None) -> bool:
-        if strategy == "no":
-            return False
-        interval = self.plan.steps_per_epoch if every is None or strategy == "epoch" else every
-        return step % interval == 0 or step == self.plan.total_steps
-
     def _evaluate(self, step: int, validate: Validate) -> bool:
+        started = time.perf_counter()
         self.model.eval()
-        metrics = validate(self.model)
+        with self.features.on_held_out():
+            metrics = validate(self.model)
         enter_phase(self.model, self.plan, self._recorder().index, self.parameters)
         best = self.job.selection.offer(step, metrics)
         record = {
@@ -250,6 +295,7 @@ class _Loop:
             "epoch": step / self.plan.steps_per_epoch,
             "metrics": dict(metrics),
             "best": best,
+            "seconds": time.perf_counter() - started,
         }
         append_jsonl(self.job.paths.history, record)
         self._stop_if_exhausted(step)
@@ -265,6 +311,7 @@ class _Loop:
             )
 
     def _save(self, step: int) -> None:
+        started = time.perf_counter()
         recorder = self._recorder()
         trained = {name: self.parameters[name] for name in self.plan.trainable_in(recorder.index)}
         state: dict[str, Any] = {
@@ -275,6 +322,7 @@ class _Loop:
             "tokens": self.tokens,
             "padding": self.padding,
             "units": self.units,
+            "limit": to_plain(self.limit),
             "resumed_at": self.resumed_at,
             "selection": self.job.selection.state(),
         }
@@ -285,10 +333,13 @@ class _Loop:
         )
         limit = self.job.arm.training.save_total_limit
         checkpoints.prune_checkpoints(folder, limit, self.job.selection.best_step)
+        record = {"kind": "checkpoint", "step": step, "seconds": time.perf_counter() - started}
+        append_jsonl(self.job.paths.history, record)
 
     def _leave_phase(self) -> None:
         if self.recorder is not None:
-            self.phases.append(self.recorder.finish())
+            self.phases.append(self.features.noted(self.recorder.finish()))
+            self.features.leave()
             self.recorder = None
 
     def _restore_best(self) -> None:
@@ -299,7 +350,7 @@ class _Loop:
             next_phase = found.state["phase"] + 1
             if next_phase < len(self.phases):
                 # Tensors that thawed after the best step go back to what they were before.
-                checkpoints.copy_into(tensors, load_file(self._phase_file(next_phase)))
+                checkpoints.copy_into(tensors, TensorFile(self._phase_file(next_phase)))
             checkpoints.restore_weights(found, tensors)
         self.model.eval()
 

@@ -9,13 +9,14 @@ from torch import nn
 
 from graft.config.sections import TrainingSection
 from graft.core.plan import ResolvedPlan
+from graft.train.rowwise import RowwiseAdamW
 
 
 def build_optimizer(
     training: TrainingSection, plan: ResolvedPlan, parameters: Mapping[str, nn.Parameter]
-) -> torch.optim.AdamW:
+) -> RowwiseAdamW:
     """Return AdamW (Loshchilov & Hutter 2019) over the tensors that phase 0 trains."""
-    return torch.optim.AdamW(
+    return RowwiseAdamW(
         _param_groups(plan, 0, parameters),
         lr=training.learning_rate,
         betas=(training.adam_beta1, training.adam_beta2),

@@ -59,6 +59,21 @@ def resolve_plan(arm: ArmSection, assignment: GroupAssignment, rows: int) -> Res
     )
 
 
+def due(plan: ResolvedPlan, step: int, strategy: str, every: int | None) -> bool:
+    """Return True if an evaluation or a checkpoint is due after `step` steps.
+
+    Args:
+        plan: The plan.
+        step: Steps taken, 1 to `plan.total_steps`; the last one is always due.
+        strategy: `no`, `epoch` or `steps`.
+        every: Steps between two of them, for `steps`.
+    """
+    if strategy == "no":
+        return False
+    interval = plan.steps_per_epoch if every is None or strategy == "epoch" else every
+    return step % interval == 0 or step == plan.total_steps
+
+
 def _phases(
     assignment: GroupAssignment, steps_per_epoch: int, total: int, training: TrainingSection
 ) -> tuple[PlannedPhase, ...]:

@@ -22,13 +22,14 @@ Report = Callable[[int, str], None]
 
 
 @contextlib.contextmanager
-def progress_bar(title: str, total: int, done: int = 0) -> Iterator[Report]:
+def progress_bar(title: str, total: int, done: int = 0, unit: str = "steps") -> Iterator[Report]:
     """Yield `report(done, note)`, which moves the bar.
 
     Args:
         title: What is running.
         total: Steps in all.
         done: Steps that are done already.
+        unit: What is counted.
     """
     if not sys.stderr.isatty() or not logger.isEnabledFor(logging.INFO):
         yield lambda done, note: None
@@ -46,6 +47,7 @@ def progress_bar(title: str, total: int, done: int = 0) -> Iterator[Report]:
 
         def report(done: int, note: str) -> None:
             rate = (done - first) / max(time.monotonic() - started, 1e-9)
-            progress.update(task, completed=done, note=f"{note}, {rate:.1f} steps/s")
+            speed = f"{rate:.1f} {unit}/s"
+            progress.update(task, completed=done, note=f"{note}, {speed}" if note else speed)
 
         yield report

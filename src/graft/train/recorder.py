@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -13,7 +14,9 @@ from torch import Tensor, nn
 from graft.core.files import sha256_text
 from graft.core.ledger import PhaseRecord, TensorRecord
 from graft.models.tensors import sha256_tensor
+from graft.train.clipping import gradient_norm, stored_values
 from graft.train.modes import frozen_modules, is_awake, named_buffers, named_parameters
+from graft.train.snapshot import Snapshot
 
 Look = Callable[[str, Tensor, str, bool], TensorRecord]
 _SLICE = 2**20  # elements compared at once
@@ -43,8 +46,8 @@ class PhaseRecorder:
         model: The model.
         optimizer: The optimizer, whose tensors are compared by identity.
         eval_modules: Modules that run in eval mode.
-        start: Values of the trainable tensors at the start of the phase; the current ones if
-            left out (they are given when a phase is taken up again in the middle).
+        start: File with the values of tensors at the start of the phase; of those that are not
+            in it, the current ones are copied.
     """
 
     def __init__(
@@ -54,7 +57,7 @@ class PhaseRecorder:
         model: nn.Module,
         optimizer: torch.optim.Optimizer,
         eval_modules: tuple[str, ...],
-        start: Mapping[str, Tensor] | None = None,
+        start: Path | None = None,
     ) -> None:
         self.index, self.first_step = index, first_step
         self.model, self.optimizer, self.eval_modules = model, optimizer, eval_modules
@@ -62,12 +65,8 @@ class PhaseRecorder:
         self.distinct: set[int] = set()
         self.in_epoch: set[int] = set()
         self.parameters = named_parameters(model)
-        given = start or {}
-        self.start = {
-            name: given[name] if name in given else parameter.detach().clone()
-            for name, parameter in self.parameters.items()
-            if parameter.requires_grad
-        }
+        trainable = {name: p for name, p in self.parameters.items() if p.requires_grad}
+        self.start = Snapshot(trainable, start)
         self.hashes = {
             name: sha256_tensor(self.start.get(name, tensor))
             for name, tensor in {**self.parameters, **named_buffers(model)}.items()
@@ -81,9 +80,9 @@ class PhaseRecorder:
         for name in self.start:
             gradient = self.parameters[name].grad
             if self.counts.executed_steps == 0:
-                norm = None if gradient is None else float(gradient.norm())
+                norm = None if gradient is None else gradient_norm(gradient)
                 self.counts.first_gradients[name] = norm
-            if name not in seen and gradient is not None and bool(gradient.any()):
+            if name not in seen and gradient is not None and _any(gradient):
                 self.counts.with_gradient.append(name)
 
     def took_step(
@@ -162,7 +161,7 @@ class PhaseRecorder:
             relative_change=change[0],
             changed_share=change[1],
             nonzero_share=int(now.count_nonzero()) / max(now.numel(), 1),
-            finite=bool(torch.isfinite(now).all()) if now.is_floating_point() else True,
+            finite=_finite(now),
             sha256_before=self.hashes[name],
             sha256_after=after,
         )
@@ -184,19 +183,30 @@ class PhaseRecorder:
         self.counts = PhaseCounts(**counts)
 
 
+def _any(gradient: Tensor) -> bool:
+    return bool(stored_values(gradient).any())
+
+
 def _change(before: Tensor, now: Tensor) -> tuple[float, float]:
     """Return ‖now − before‖ / ‖before‖ and the share of changed elements, summed in float64."""
     moved = size = 0.0
     changed = 0
-    # Slice by slice: copies of a whole embedding table would be the peak memory of the run.
-    slices = (torch.split(tensor.flatten(), _SLICE) for tensor in (before, now))
-    for old, new in zip(*slices, strict=True):
+    for old, new in zip(_slices(before), _slices(now), strict=True):
         # The difference of near values is exact in float32; its norm needs the range of float64.
         moved += _norm(new.float() - old.float()) ** 2
         size += _norm(old.float()) ** 2
         changed += int((new != old).sum())
     share = changed / max(now.numel(), 1)
     return (math.sqrt(moved / size) if size > 0 else math.sqrt(moved)), share
+
+
+def _finite(tensor: Tensor) -> bool:
+    return all(bool(torch.isfinite(part).all()) for part in _slices(tensor))
+
+
+def _slices(tensor: Tensor) -> tuple[Tensor, ...]:
+    # Copies of a whole embedding table would be the peak memory of the run.
+    return torch.split(tensor.flatten(), _SLICE)
 
 
 def _norm(tensor: Tensor) -> float:
