@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from graft.core.plan import PlannedGroup, ResolvedPlan
+    from graft.runs.estimate import Estimate
     from graft.runs.preview import ArmPreview
 
 BARS = "▁▂▃▄▅▆▇█"
@@ -141,11 +142,32 @@ def estimate_lines(arm: ArmPreview) -> list[str]:
     """Return time and memory, called an estimate, with what they stand on."""
     cost = arm.estimate
     return [
-        f"  Estimate: about {duration(cost.seconds)} of training in {cost.precision} on this "
-        f"machine, without evaluation ({plural(cost.measured_steps, 'step')} measured, none "
-        "applied)",
+        f"  Estimate: about {duration(cost.seconds)} in {cost.precision} with "
+        f"{plural(cost.threads, 'thread')} on this machine: steps {duration(cost.step_seconds)}, "
+        f"evaluations and checkpoints {duration(cost.evaluation_seconds)}"
+        f"{_frozen(cost.frozen_seconds)}, the rest is loading, probes, prediction and saving "
+        f"({plural(cost.measured_steps, 'step')} measured, none applied)",
         f"  Estimate: about {size(cost.memory_bytes)} of memory (weights "
         f"{size(cost.weight_bytes)}, gradients {size(cost.gradient_bytes)}, AdamW moments "
-        f"{size(cost.optimizer_bytes)}, start snapshot {size(cost.snapshot_bytes)}, activations "
-        f"{size(cost.activation_bytes)}, the rest is the process)",
+        f"{size(cost.optimizer_bytes)}, largest micro-batch {size(cost.activation_bytes)}, the "
+        "rest is the process)",
+        *_budget(cost),
     ]
+
+
+def _frozen(seconds: float) -> str:
+    return f", frozen layers once {duration(seconds)}" if seconds else ""
+
+
+def _budget(cost: Estimate) -> list[str]:
+    """Return the largest micro-batch that is safe, for losses that may be divided by tokens."""
+    if cost.max_tokens_per_micro_batch is None:
+        return []
+    safe = (
+        f"  Largest safe micro-batch: {count(cost.max_tokens_per_micro_batch)} tokens "
+        f"({size(cost.free_bytes)} are free); those of the recipe "
+    )
+    fix = (
+        f"do not fit: set training.max_tokens_per_micro_batch to {cost.max_tokens_per_micro_batch}"
+    )
+    return [safe + ("fit" if cost.fits else f"{fix} or auto")]

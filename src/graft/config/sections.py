@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -95,6 +95,12 @@ class TrainingSection(Section):
     gradient_accumulation_steps: int = Field(
         1, ge=1, description="Micro-batches per optimizer step; exact whatever their sizes."
     )
+    max_tokens_per_micro_batch: Annotated[int, Field(ge=1)] | Literal["auto"] | None = Field(
+        None,
+        description="Divide the rows of a step by their tokens instead: the step and its gradient "
+        "stay the same, memory falls. auto: by what is free, if the rows would not fit; null: by "
+        "rows.",
+    )
     learning_rate: float = Field(2e-5, gt=0, description="Peak rate.")
     weight_decay: float = Field(0.0, ge=0, description="Of matrices; vectors are not decayed.")
     adam_beta1: float = Field(0.9, ge=0, lt=1, description="Decay of AdamW's first moment.")
@@ -112,6 +118,12 @@ class TrainingSection(Section):
     )
     precision: Literal["auto", "fp32", "bf16"] = Field(
         "auto", description="auto: bf16 where the processor has it natively, else fp32."
+    )
+    feature_cache_gb: float = Field(
+        8.0,
+        ge=0,
+        description="Disk for the outputs of frozen layers, which are computed once; 0: in every "
+        "epoch anew.",
     )
     eval_strategy: Literal["no", "epoch", "steps"] = Field(
         "epoch", description="When the validation metric is measured."

@@ -79,5 +79,9 @@ class NonFiniteError(GraftError):
     """The loss or a gradient became NaN or infinite; raised before the weights are updated."""
 
 
+class OutOfMemoryError(GraftError):
+    """The smallest micro-batch that there can be does not fit into memory."""
+
+
 class NotApplicableError(GraftError):
     """A check has nothing to look at here; the message is the named reason."""

@@ -33,11 +33,14 @@ from graft.evaluate.scoring import prediction_columns
 from graft.metrics.catalogue import metric
 from graft.models.freeze import assign_groups
 from graft.models.locate import LocatedBase
+from graft.models.threads import suitable_threads
 from graft.runs.experiment import Experiment
 from graft.runs.options import option_use
 from graft.runs.resources import ResourceMeter, folder_bytes, hardware
+from graft.runs.token_budget import resolve_limit
 from graft.tasks.protocol import Example
 from graft.train.loop import TrainingJob, train
+from graft.train.micro_batches import MicroBatchLimit, mean_tokens
 from graft.train.modes import named_parameters, tied_names, unused_names
 from graft.train.planning import resolve_plan
 from graft.train.selection import Selection
@@ -45,7 +48,19 @@ from graft.train.selection import Selection
 
 @dataclass
 class PreparedArm:
-    """An arm ready to train: nothing has been updated yet."""
+    """An arm ready to train: nothing has been updated yet.
+
+    Args:
+        name: The arm.
+        arm: Its section of the recipe.
+        base: The base model.
+        model: The model, adapter or head attached.
+        load: Where each tensor comes from.
+        plan: The resolved plan.
+        examples: Training rows, tokenised.
+        limit: Largest micro-batch.
+        tokens_at_once: Tokens of a micro-batch, as a mean.
+    """
 
     name: str
     arm: ArmSection
@@ -54,6 +69,8 @@ class PreparedArm:
     load: LoadReport
     plan: ResolvedPlan
     examples: Sequence[Example]
+    limit: MicroBatchLimit
+    tokens_at_once: float
 
 
 def prepare_arm(experiment: Experiment, name: str, rows: pd.DataFrame) -> PreparedArm:
@@ -76,7 +93,9 @@ def prepare_arm(experiment: Experiment, name: str, rows: pd.DataFrame) -> Prepar
         unused_names(experiment.task, model, arm, probe),
     )
     plan = resolve_plan(arm, assignment, len(examples))
-    return PreparedArm(name, arm, base, model, load, plan, examples)
+    limit = resolve_limit(experiment.task, model, arm, plan, examples)
+    at_once = mean_tokens(experiment.task, arm.training, examples, limit)
+    return PreparedArm(name, arm, base, model, load, plan, examples, limit, at_once)
 
 
 def _dealt_rows(rows: pd.DataFrame, split: Split, arm: ArmSection, seed: int) -> pd.DataFrame:
@@ -109,13 +128,8 @@ def train_arm(
         return paths
     with ResourceMeter() as meter:
         prepared = prepare_arm(experiment, name, rows)
-        write_json(paths.load, prepared.load)
-        write_json(paths.plan, prepared.plan)
-        probes = _look_before(experiment, prepared, paths)
-        ledger = train(_job(experiment, prepared, rows, paths))
-        write_json(paths.ledger, ledger)
-        _write_in_memory(experiment, prepared, rows, leaked, paths, probes)
-        _write_artefact(experiment, prepared, paths)
+        with suitable_threads(prepared.model, prepared.tokens_at_once) as threads:
+            train_prepared(experiment, prepared, rows, leaked)
         write_json(paths.options, option_use(experiment, name))
     adapter = paths.adapter / "adapter_model.safetensors"
     cost = RunCost(
@@ -126,6 +140,7 @@ def train_arm(
         artefact_bytes=folder_bytes(paths.model),
         adapter_bytes=adapter.stat().st_size if adapter.is_file() else None,
         device=hardware(),
+        threads=threads,
     )
     write_json(paths.cost, cost)
     # The best weights are the artefact; what is left only fills the disk.
@@ -135,15 +150,36 @@ def train_arm(
     return paths
 
 
+def train_prepared(
+    experiment: Experiment, prepared: PreparedArm, rows: pd.DataFrame, leaked: frozenset[str]
+) -> None:
+    """Train a prepared arm and write everything that comes of it but options and cost.
+
+    Args:
+        experiment: The experiment.
+        prepared: The arm; its model is trained in place.
+        rows: All rows with their splits.
+        leaked: Ids of test rows that the training split gives away.
+    """
+    paths = experiment.paths.run(prepared.name)
+    write_json(paths.load, prepared.load)
+    write_json(paths.plan, prepared.plan)
+    probes = _look_before(experiment, prepared, paths)
+    ledger = train(_job(experiment, prepared, rows, paths))
+    write_json(paths.ledger, ledger)
+    _write_in_memory(experiment, prepared, rows, leaked, paths, probes)
+    _write_artefact(experiment, prepared, paths)
+
+
 def _job(
     experiment: Experiment, prepared: PreparedArm, rows: pd.DataFrame, paths: RunPaths
 ) -> TrainingJob:
     training = prepared.arm.training
     chosen = training.metric_for_best_model or experiment.recipe.evaluation.primary
     held_out = _dealt_rows(rows, Split.validation, prepared.arm, experiment.recipe.seed)
-    validate = None
+    validate, examples = None, list[Example]()
     if len(held_out) and training.eval_strategy != "no":
-        examples = experiment.task.prepare(held_out, prepared.model)
+        examples = list(experiment.task.prepare(held_out, prepared.model))
 
         def validate(model: nn.Module) -> Mapping[str, float | None]:
             size = training.per_device_eval_batch_size
@@ -164,6 +200,8 @@ def _job(
         ),
         paths=paths,
         seed=experiment.recipe.seed,
+        limit=prepared.limit,
+        held_out=examples,
     )
 
 
@@ -180,7 +218,8 @@ def _look_before(experiment: Experiment, prepared: PreparedArm, paths: RunPaths)
     """Write what the loss is going to see; return what was probed before step 1."""
     task, model = experiment.task, prepared.model
     write_json(paths.supervision, task.supervision(prepared.examples, model))
-    return probe_start(task, model, prepared.arm, prepared.plan, prepared.examples)
+    arm, plan, examples = prepared.arm, prepared.plan, prepared.examples
+    return probe_start(task, model, arm, plan, examples, prepared.limit)
 
 
 def _write_in_memory(

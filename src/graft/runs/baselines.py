@@ -17,6 +17,7 @@ from graft.evaluate.predictions import (
     write_predictions,
 )
 from graft.evaluate.spread import text_spread
+from graft.models.threads import suitable_threads
 from graft.runs.experiment import Experiment
 from graft.tasks.protocol import Array, BaselineRows
 
@@ -45,7 +46,8 @@ def run_baselines(
     deciding = decision_split(predicted)
     for name in missing:
         paths = experiment.paths.run(name)
-        columns = experiment.task.baselines[name].predict(context)
+        with suitable_threads():
+            columns = experiment.task.baselines[name].predict(context)
         files = {split: paths.predictions(split) for split in (deciding, Split.test)}
         write_predictions(experiment.task, predicted, columns, files, leaked)
         save_embeddings(paths, columns, predicted)

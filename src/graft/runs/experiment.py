@@ -73,6 +73,7 @@ def open_experiment(
     loaded = load_recipe(source, overrides)
     task = task_of(loaded.recipe.task)
     _check_metric_names(loaded.recipe, task)
+    _check_losses(loaded.recipe, task)
     paths = ExperimentPaths(Path(root) / loaded.recipe.name)
     if restart and paths.root.exists():
         shutil.rmtree(paths.root)
@@ -160,6 +161,23 @@ def _check_metric_names(recipe: Recipe, task: Task) -> None:
         Problem(where, f"'{name}' is no metric that can choose", _nearest(name, judging))
         for where, name in choosing
         if name not in judging
+    ]
+    if problems:
+        raise RecipeError("recipe", problems)
+
+
+def _check_losses(recipe: Recipe, task: Task) -> None:
+    """Refuse micro-batches by tokens for a loss that compares the rows of a micro-batch."""
+    problems = [
+        Problem(
+            f"arms.{name}.training.max_tokens_per_micro_batch",
+            f"is {arm.training.max_tokens_per_micro_batch}, but the loss {arm.loss} compares the "
+            "rows of a micro-batch with one another, so that another division is another loss",
+            "take it out, or choose a loss that looks at each row by itself: cosine_similarity "
+            "or contrastive",
+        )
+        for name, arm in recipe.arms.items()
+        if arm.training.max_tokens_per_micro_batch is not None and not task.rowwise(arm)
     ]
     if problems:
         raise RecipeError("recipe", problems)

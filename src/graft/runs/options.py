@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from graft.config.options import options_asked, options_read
 from graft.config.sections import ArmSection
@@ -112,6 +113,7 @@ def _steps(
             largest == min(batch, rows),
             "micro-batch × accumulation; most rows of a step in history.jsonl",
         ),
+        _micro_batches(training.max_tokens_per_micro_batch, steps),
         OptionInForce(
             "training.learning_rate",
             training.learning_rate,
@@ -127,6 +129,13 @@ def _steps(
             "resolved steps",
         ),
     ]
+
+
+def _micro_batches(requested: Value, steps: list[dict[str, Any]]) -> OptionInForce:
+    largest = max((int(record["largest_micro_batch"]) for record in steps), default=0)
+    same = largest <= requested if isinstance(requested, int) else None
+    note = "tokens of the largest micro-batch of several rows in history.jsonl"
+    return OptionInForce("training.max_tokens_per_micro_batch", requested, largest, same, note)
 
 
 def _numbers(arm: ArmSection, ledger: Ledger) -> list[OptionInForce]:

@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from graft.core.errors import DataError, InputError, Problem
 from graft.core.layout import RunPaths
 from graft.core.roles import Split
-from graft.data.badrows import listed
+from graft.data.badrows import BadRow, listed
 from graft.data.checks import check_rows
 from graft.data.columns import assign_columns
 from graft.data.dataset import TEXTS
-from graft.data.readers import read_table
+from graft.data.readers import Table, read_parts
+from graft.evaluate.encoding import encode
+from graft.models.precision import Precision
+from graft.models.threads import suitable_threads
 from graft.runs.loading import load
-from graft.tasks.pairs import PairsTask
+from graft.runs.row_writer import ENDINGS, joint_schema, row_writer
+from graft.tasks.pair_columns import pair_columns
+from graft.train.progress import progress_bar
 
 SCORE, DECISION = "predicted_score", "decision"
+# Rows that are in memory at once, with both embeddings: 60 MB if those have 384 numbers.
+PART = 4096
 
 
 @dataclass(frozen=True)
@@ -40,38 +47,61 @@ class Predicted:
     threshold: float | None
 
 
-def predict_file(model: Path, source: Path, target: Path, columns: Mapping[str, str]) -> Predicted:
+@dataclass(frozen=True)
+class _Survey:
+    """What a file holds: its columns, which of them are the texts, its rows, types for Parquet."""
+
+    names: list[str]
+    assigned: dict[str, str]
+    rows: int
+    schema: pa.Schema | None
+
+
+def predict_file(
+    model: Path,
+    source: Path,
+    target: Path,
+    columns: Mapping[str, str],
+    precision: Precision = "fp32",
+) -> Predicted:
     """Write the rows of `source` with the score of each pair to `target`.
+
+    The file is read part by part, once for its columns, once to check every row and once to
+    predict, so memory does not grow with its length. What cannot be read in parts
+    (`data.readers.read_parts`) is held whole.
 
     Args:
         model: Folder of a trained arm, or its model folder.
         source: Data file in any format that training reads; labels are not needed.
         target: `.parquet`, `.csv` or `.jsonl`; written whole or not at all.
         columns: Role (`sentence1`, `sentence2`) to column; customary names need none.
+        precision: `fp32` gives the scores of the artefact, bf16 rounds them.
 
     Raises:
         InputError: The model, the file, a row of it or the target cannot be used.
     """
-    write = _writer(source, target)
-    table = read_table(source)
-    assigned = assign_columns(
-        list(table.frame.columns), columns, table.name, required=TEXTS, optional=()
-    )
-    frame = _checked(table.frame, assigned, table.source_rows, table.name)
-    taken = [name for name in (SCORE, DECISION) if name in table.frame.columns]
-    if taken:
-        what = f"has the columns {taken} already"
-        raise DataError(table.name, [Problem(table.name, what, "rename them")])
-    scores = PairsTask().encode_rows(load(model), frame)["score"]
+    _check_places(source, target)
+    survey = _surveyed(source, columns, target.suffix.lower() == ".parquet")
+    encoder = load(model)
     threshold = decision_threshold(model)
-    answer = table.frame.assign(**{SCORE: scores})
-    if threshold is not None:
-        answer[DECISION] = scores >= threshold
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
-    write(answer, partial)
-    partial.replace(target)
-    return Predicted(len(answer), assigned, threshold)
+    scored = partial(encode, encoder, precision=precision)
+    done = 0
+    with (
+        suitable_threads(),
+        progress_bar(f"predict {source.name}", survey.rows, unit="rows") as report,
+        row_writer(target, _with_scores(survey.schema, threshold)) as write,
+    ):
+        for part in read_parts(source, PART):
+            rows, bad = _checked(part, survey.assigned)
+            _refuse(source.name, bad)  # the file was changed after the survey
+            scores = pair_columns(rows, scored)["score"]
+            answer = part.frame.reindex(columns=survey.names).assign(**{SCORE: scores})
+            if threshold is not None:
+                answer[DECISION] = scores >= threshold
+            write(answer)
+            done += len(answer)
+            report(done, "")
+    return Predicted(done, survey.assigned, threshold)
 
 
 def decision_threshold(model: Path) -> float | None:
@@ -85,38 +115,58 @@ def decision_threshold(model: Path) -> float | None:
     return None
 
 
-def _checked(
-    frame: pd.DataFrame, columns: dict[str, str], rows: np.ndarray, name: str
-) -> pd.DataFrame:
-    picked = pd.DataFrame({role: frame[column] for role, column in columns.items()})
-    clean, bad = check_rows(picked, rows)
-    if bad:
-        raise DataError(name, listed(name, bad))
-    return clean
-
-
-def _writer(source: Path, target: Path) -> Callable[[pd.DataFrame, Path], None]:
+def _check_places(source: Path, target: Path) -> None:
     kind = target.suffix.lower()
     problem = None
-    if kind not in _WRITERS:
+    if kind not in ENDINGS:
         fix = f"name it {target.stem}.parquet, .csv or .jsonl"
         problem = Problem(str(target), f"has the unknown ending '{kind}'", fix)
     elif target.exists() and source.exists() and target.samefile(source):
         problem = Problem(str(target), "is the input too", "name another file")
     if problem:
         raise InputError("output", [problem])
-    return _WRITERS[kind]
+    if source.exists() and not (source.is_file() or source.is_dir()):
+        fix = "save it as a file: it is read more than once"
+        raise DataError(source.name, [Problem(str(source), "is a pipe or a device", fix)])
 
 
-_WRITERS: dict[str, Callable[[pd.DataFrame, Path], None]] = {
-    ".parquet": lambda frame, path: frame.to_parquet(path, index=False),
-    ".csv": lambda frame, path: frame.to_csv(path, index=False),
-    ".jsonl": lambda frame, path: frame.to_json(
-        path,
-        orient="records",
-        lines=True,
-        force_ascii=False,
-        date_format="iso",
-        double_precision=15,
-    ),
-}
+def _surveyed(source: Path, columns: Mapping[str, str], typed: bool) -> _Survey:
+    """Return what the file holds; every row of it was checked.
+
+    Raises:
+        InputError: Rows that cannot be used, all at once; columns that are missing or taken.
+    """
+    names: dict[str, None] = {}
+    for part in read_parts(source, PART):
+        names |= dict.fromkeys(part.frame.columns)
+    assigned = assign_columns(list(names), columns, source.name, required=TEXTS, optional=())
+    taken = [name for name in (SCORE, DECISION) if name in names]
+    if taken:
+        what = f"has the columns {taken} already"
+        raise DataError(source.name, [Problem(source.name, what, "rename them")])
+    rows, schema = 0, None
+    bad: list[BadRow] = []
+    for part in read_parts(source, PART):
+        rows += len(part.frame)
+        bad += _checked(part, assigned)[1]
+        if typed:
+            schema = joint_schema(schema, part.frame, source.name)
+    _refuse(source.name, bad)
+    return _Survey(list(names), assigned, rows, schema)
+
+
+def _checked(part: Table, assigned: Mapping[str, str]) -> tuple[pd.DataFrame, list[BadRow]]:
+    texts = part.frame.reindex(columns=list(assigned.values())).set_axis(list(assigned), axis=1)
+    return check_rows(texts, part.source_rows)
+
+
+def _refuse(name: str, bad: list[BadRow]) -> None:
+    if bad:
+        raise DataError(name, listed(name, bad))
+
+
+def _with_scores(schema: pa.Schema | None, threshold: float | None) -> pa.Schema | None:
+    if schema is None:
+        return None
+    decision = [] if threshold is None else [pa.field(DECISION, pa.bool_())]
+    return pa.schema([*schema, pa.field(SCORE, pa.float64()), *decision])

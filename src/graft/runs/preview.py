@@ -13,8 +13,7 @@ from graft.core.plan import ResolvedPlan
 from graft.core.tables import DataReport
 from graft.data.dataset import Dataset
 from graft.data.loading import load_dataset
-from graft.runs.arms import prepare_arm
-from graft.runs.estimate import Estimate, estimate
+from graft.runs.estimate import Estimate, estimated_arm
 from graft.runs.experiment import Experiment
 from graft.tasks.lengths import with_lengths
 
@@ -68,13 +67,13 @@ def preview_data(experiment: Experiment) -> DataPreview:
 
 
 def preview_arm(experiment: Experiment, name: str, data: DataPreview) -> ArmPreview:
-    """Return what training the arm would do and cost; nothing is trained or written.
+    """Return what training the arm would do and cost; nothing is trained, the run not touched.
 
     Raises:
         InputError: The plan or the base model is wrong.
+        GraftError: Training would fail at its first steps, and says why.
     """
-    prepared = prepare_arm(experiment, name, data.dataset.frame)
-    cost = estimate(prepared, experiment.task, experiment.recipe.seed)
+    prepared, cost = estimated_arm(experiment, name, data.dataset.frame)
     preview = ArmPreview(
         name=name,
         title=prepared.arm.title,

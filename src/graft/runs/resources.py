@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import os
 import platform
 import threading
 import time
@@ -13,6 +12,8 @@ from types import TracebackType
 from typing import Self
 
 import psutil
+
+from graft.core.processors import usable_cores
 
 _POWERCAP = Path("/sys/class/powercap")
 _PACKAGES = (
@@ -79,10 +80,9 @@ def energy_microjoules() -> int | None:
 
 
 def hardware() -> str:
-    """Return processor, cores and memory in one line."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    """Return processor, usable cores and memory in one line."""
     memory = psutil.virtual_memory().total / 2**30
-    return f"{_processor()}, {cores} cores, {memory:.0f} GiB memory, no GPU used"
+    return f"{_processor()}, {usable_cores()} cores, {memory:.0f} GiB memory, no GPU used"
 
 
 def _processor() -> str:

@@ -17,6 +17,7 @@ from graft.core.experiment import BASE_RUN, ExperimentIndex
 from graft.core.files import read_json, write_json
 from graft.core.findings import Finding, Findings
 from graft.core.layout import RunPaths
+from graft.core.processors import usable_cores
 from graft.core.roles import Split
 from graft.core.scores import Score, ScoreBook
 from graft.core.tables import DataReport
@@ -64,10 +65,12 @@ def predict_artefacts(experiment: Experiment, arms: tuple[str, ...]) -> None:
     for name in arms:
         paths = experiment.paths.run(name)
         require_trained(paths)
-        artefacts.append(FreshArtefact(str(paths.root), str(paths.model), None))
+        # A container may be given less than what it had when the arm was trained.
+        threads = min(read_json(paths.cost, RunCost).threads, usable_cores())
+        artefacts.append(FreshArtefact(str(paths.root), str(paths.model), None, threads))
         if paths.adapter.is_dir():
             base = str(experiment.base(name).folder)
-            artefacts.append(FreshArtefact(str(paths.root), base, str(paths.adapter)))
+            artefacts.append(FreshArtefact(str(paths.root), base, str(paths.adapter), threads))
     job = FreshJob(
         task=experiment.task.name,
         splits=str(experiment.paths.splits),
