@@ -3,18 +3,21 @@
 import csv
 import gzip
 import json
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.feather
+import pyarrow.parquet
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from graft.core.errors import DataError
-from graft.data.readers import read_table
+from graft.data import readers
+from graft.data.readers import read_parts, read_table
 
 ROWS = [{"a": "x, «y»", "b": "1"}, {"a": 'say "hi"', "b": "2"}, {"a": "ünïcode 🙂", "b": "3"}]
 
@@ -231,3 +234,82 @@ def test_no_record_is_lost_or_bent(tmp_path_factory, rows):
         table = read_table(write(folder / name, records))
         assert table.frame.to_dict("records") == records
         assert np.all(np.diff(table.source_rows) > 0)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("t.jsonl", "t.json", "t.csv", "t.tsv", "t.parquet", "t.feather", "t.arrow"),
+        *("t.jsonl.gz", "t.json.gz", "t.csv.gz"),
+    ],
+)
+@settings(max_examples=25)
+@given(size=st.integers(1, 40), count=st.integers(1, 30), gap=st.integers(0, 40))
+def test_parts_are_the_table_in_pieces(tmp_path_factory, name, size, count, gap):
+    rows = [{"a": f"text {index}, «{index}»", "b": str(index)} for index in range(count)]
+    path = write(tmp_path_factory.mktemp("parts") / name, rows)
+    if name == "t.jsonl":
+        lines = path.read_text().splitlines()
+        path.write_text("\n".join([*lines[:gap], "", *lines[gap:], '{"late": 1, "a": "x"}']))
+    table, parts = read_table(path), list(read_parts(path, size))
+    assert max(len(part.frame) for part in parts) <= size
+    joined = pd.concat([part.frame for part in parts], ignore_index=True)
+    pd.testing.assert_frame_equal(joined, table.frame)
+    assert np.concatenate([part.source_rows for part in parts]).tolist() == (
+        table.source_rows.tolist()
+    )
+
+
+def test_parts_of_a_folder_are_numbered_through(tmp_path):
+    datasets = pytest.importorskip("datasets")
+    datasets.disable_progress_bars()
+    datasets.Dataset.from_list(ROWS * 5).save_to_disk(tmp_path / "saved", num_shards=3)
+    parts = list(read_parts(tmp_path / "saved", 2))
+    assert np.concatenate([part.source_rows for part in parts]).tolist() == list(range(1, 16))
+    assert pd.concat([part.frame for part in parts]).to_dict("records") == ROWS * 5
+
+
+def test_whole_numbers_stay_whole_beside_gaps(tmp_path):
+    path = tmp_path / "t.parquet"
+    pyarrow.parquet.write_table(pa.table({"n": [1, None, 3]}), path)
+    assert read_table(path).frame["n"].tolist() == [1, None, 3]
+
+
+def test_bad_rows_of_all_parts_are_named_after_the_last(tmp_path):
+    path = tmp_path / "t.jsonl"
+    path.write_text('{"a": "x"}\n{broken\n{"a": "y"}\n{"a": "z"}\n[1]\n')
+    parts, found = read_parts(path, 2), []
+    with pytest.raises(DataError) as caught:
+        found += [part.source_rows.tolist() for part in parts]
+    assert [problem.where for problem in caught.value.problems] == [
+        "t.jsonl row 2",
+        "t.jsonl row 5",
+    ]
+    path.write_text("{broken\n" * 5)
+    with pytest.raises(DataError, match="row 5"):
+        list(read_parts(path, 2))
+
+
+def test_quoted_tsv_cells_of_all_parts_are_counted_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(readers, "_PART", 2)
+    path = tmp_path / "t.tsv"
+    path.write_text('a\n"one"\n"two"\n"three"\nfour\n')
+    assert read_table(path).notes[0].startswith("t.tsv: 3 cells begin and end")
+
+
+@pytest.mark.parametrize("name", ["t.jsonl", "t.csv.gz", "t.parquet"])
+def test_memory_does_not_grow_with_the_file(tmp_path, name):
+    def peak(count):
+        rows = [{"a": f"text {index} " * 20, "b": str(index)} for index in range(count)]
+        path = write(tmp_path / name, rows)
+        del rows
+        tracemalloc.start()
+        total = sum(len(part.frame) for part in read_parts(path, 200))
+        size = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert total == count
+        return size
+
+    peak(1000)
+    # The texts of the longer file are 2 MB more; half of one may go to buffers and dictionaries.
+    assert peak(10_000) < peak(1000) + 500_000

@@ -2,36 +2,26 @@
 
 from __future__ import annotations
 
-import gzip
-import json
 import zlib
-from collections.abc import Callable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from graft.core.errors import DataError, Problem
-from graft.data.badrows import BadRow, OnBadRows, settle
-from graft.data.text_formats import Records, read_csv, read_json, read_jsonl, read_tsv
+from graft.data.badrows import BadRow, OnBadRows, listed, settle
+from graft.data.formats import read_file, read_frame
+from graft.data.text_formats import Records, UnreadableError
 
-TEXT_FORMATS: dict[str, Callable[[str], Records]] = {
-    ".jsonl": read_jsonl,
-    ".ndjson": read_jsonl,
-    ".json": read_json,
-    ".csv": read_csv,
-    ".tsv": read_tsv,
-}
-FORMATS = "JSONL (.jsonl, .ndjson), JSON (.json), CSV (.csv), TSV (.tsv), Parquet (.parquet), \
-Arrow (.arrow, .feather), each also .gz, or a folder saved by datasets"
+MAX_CELL_BYTES = 1_000_000
+_PART = 16_384
 
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """What a file holds.
+    """What a file holds, or a part of it.
 
     Args:
         frame: The records, cells as Python objects, index from 0.
@@ -50,7 +40,7 @@ class Table:
 def read_table(
     source: Path | pd.DataFrame,
     *,
-    max_cell_bytes: int = 1_000_000,
+    max_cell_bytes: int = MAX_CELL_BYTES,
     on_bad_rows: OnBadRows = "stop",
     name: str | None = None,
 ) -> Table:
@@ -73,100 +63,79 @@ def read_table(
         >>> read_table(pd.DataFrame({"a": ["x", "y"]})).source_rows.tolist()
         [1, 2]
     """
-    if isinstance(source, pd.DataFrame):
-        title = name or "frame"
-        records = _from_frame(source)
-    else:
-        title = name or source.name
-        records = _from_path(source, title)
-    if records.fatal:
-        raise DataError(title, [Problem(title, what, fix) for what, fix in records.fatal])
-    too_long, good = _cells(records, max_cell_bytes)
-    notes = settle(title, [*records.bad, *too_long], on_bad_rows)
-    frame = records.frame[good].reset_index(drop=True)
-    if frame.empty:
-        what = f"holds no rows{' that can be read' if notes else ''}"
-        raise DataError(title, [Problem(title, what, "give a file with rows")])
-    said = (f"{title}: {note}" for note in records.notes)
-    return Table(frame, records.rows[good], title, (*said, *notes))
+    title = name or ("frame" if isinstance(source, pd.DataFrame) else source.name)
+    parts = list(_parts(source, title, _PART, max_cell_bytes))
+    notes = settle(title, [bad for part in parts for bad in part.bad], on_bad_rows)
+    filled = [part for part in parts if len(part.frame)]
+    if not filled:
+        raise _no_rows(title, bool(notes))
+    quoted = sum(part.quoted for part in parts)
+    about = f"{quoted} cells begin and end with a quotation mark; in TSV it belongs to the text"
+    return Table(
+        frame=pd.concat([part.frame for part in filled], ignore_index=True),
+        source_rows=np.concatenate([part.rows for part in filled]),
+        name=title,
+        notes=((f"{title}: {about}",) if quoted else ()) + notes,
+    )
 
 
-def _from_frame(frame: pd.DataFrame) -> Records:
-    rows = np.arange(1, len(frame) + 1)
-    names = [str(column) for column in frame.columns]
-    twice = sorted({column for column in names if names.count(column) > 1})
-    records = Records(frame.astype(object).set_axis(names, axis=1).reset_index(drop=True), rows)
-    if twice:
-        fix = "give every column its own name"
-        return replace(records, fatal=((f"has the columns {twice} more than once", fix),))
-    return records
+def read_parts(source: Path, rows: int, *, max_cell_bytes: int = MAX_CELL_BYTES) -> Iterator[Table]:
+    """Yield the records of a file part by part, in order; what `read_table` returns at once.
+
+    Memory is that of a part for JSON Lines, CSV, TSV, Parquet, Arrow and folders saved by
+    `datasets`. A JSON file, and a packed Parquet or Arrow file, is held whole.
+
+    Args:
+        source: File or folder.
+        rows: Most records of a part.
+        max_cell_bytes: Longest cell that is taken, in bytes of UTF-8.
+
+    Raises:
+        DataError: As `read_table` with `stop`; records that cannot be used are named after the
+            last part, all of them at once.
+    """
+    bad: list[BadRow] = []
+    found = False
+    for part in _parts(source, source.name, rows, max_cell_bytes):
+        bad += part.bad
+        if len(part.frame):
+            found = True
+            yield Table(part.frame, part.rows, source.name)
+    if bad:
+        raise DataError(source.name, listed(source.name, bad))
+    if not found:
+        raise _no_rows(source.name, False)
 
 
-def _from_path(path: Path, name: str) -> Records:
-    if path.is_dir():
-        return _from_folder(path, name)
-    suffixes = [suffix.lower() for suffix in path.suffixes]
-    packed = suffixes[-1:] == [".gz"]
-    kind = next(iter(suffixes[-2:-1] if packed else suffixes[-1:]), "")
-    if kind not in (*TEXT_FORMATS, ".parquet", ".arrow", ".feather"):
-        return _refuse(f"has the unknown format '{kind}'", f"use one of: {FORMATS}")
+def _no_rows(name: str, dropped: bool) -> DataError:
+    what = f"holds no rows{' that can be read' if dropped else ''}"
+    return DataError(name, [Problem(name, what, "give a file with rows")])
+
+
+def _parts(
+    source: Path | pd.DataFrame, name: str, rows: int, max_cell_bytes: int
+) -> Iterator[Records]:
+    """Yield the good records of each part, those with a cell that cannot be used among the bad."""
     try:
-        data = path.read_bytes()
-        data = gzip.decompress(data) if packed else data
-    except FileNotFoundError:
-        return _refuse(f"does not exist ({path.as_posix()})", "correct the path")
+        found: Iterable[Records] = (
+            [read_frame(source)] if isinstance(source, pd.DataFrame) else read_file(source, rows)
+        )
+        for part in found:
+            too_long, good = _cells(part, max_cell_bytes)
+            yield replace(
+                part,
+                frame=part.frame[good].reset_index(drop=True),
+                rows=part.rows[good],
+                bad=(*part.bad, *too_long),
+            )
+    except UnreadableError as error:
+        raise DataError(name, [Problem(name, error.what, error.fix)]) from None
+    except FileNotFoundError as error:
+        what = f"does not exist ({Path(error.filename).as_posix()})"
+        raise DataError(name, [Problem(name, what, "correct the path")]) from None
     except (OSError, EOFError, zlib.error) as error:
-        return _refuse(f"cannot be read: {error}", "write the file again")
-    if kind in TEXT_FORMATS:
-        return _from_text(data, kind)
-    return _from_arrow(data, kind)
-
-
-def _from_text(data: bytes, kind: str) -> Records:
-    if b"\0" in data:
-        fix = f"save it as UTF-8 text, or give the file its true ending: {FORMATS}"
-        return _refuse(f"is not text although it ends in '{kind}': it holds NUL bytes", fix)
-    # Bytes that are no UTF-8 become lone surrogates here and are named row by row later.
-    text = data.decode("utf-8-sig", errors="surrogateescape")
-    if not text.strip():
-        return _refuse("is empty", "give a file with rows")
-    return TEXT_FORMATS[kind](text)
-
-
-def _from_arrow(data: bytes, kind: str) -> Records:
-    try:
-        if kind == ".parquet":
-            table = pq.read_table(pa.BufferReader(data))
-        else:
-            # Arrow files carry a magic number; what lacks it is a stream (datasets writes those).
-            is_file = data[:6] == b"ARROW1"
-            reader = pa.ipc.open_file(data) if is_file else pa.ipc.open_stream(data)
-            table = reader.read_all()
-    except (pa.ArrowInvalid, OSError) as error:
-        return _refuse(f"is no whole {kind} file: {error}", "write the file again")
-    return _from_frame(table.to_pandas())
-
-
-def _from_folder(folder: Path, name: str) -> Records:
-    if (folder / "dataset_dict.json").is_file():
-        names = sorted(path.name for path in folder.iterdir() if path.is_dir())
-        return _refuse(f"holds the splits {names}", f"name one of them, such as {name}/{names[0]}")
-    state = folder / "state.json"
-    if not state.is_file():
-        return _refuse("is a folder that datasets did not save", f"name a file: {FORMATS}")
-    try:
-        files = [entry["filename"] for entry in json.loads(state.read_bytes())["_data_files"]]
-        parts = [_from_arrow((folder / Path(file).name).read_bytes(), ".arrow") for file in files]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        return _refuse(f"cannot be read: {error!r}", "save the data set again")
-    broken = tuple(problem for part in parts for problem in part.fatal)
-    if broken or not parts:
-        return replace(_refuse("holds no data files", "save the data set again"), fatal=broken)
-    return _from_frame(pd.concat([part.frame for part in parts], ignore_index=True))
-
-
-def _refuse(what: str, fix: str) -> Records:
-    return Records(pd.DataFrame(), np.arange(0), fatal=((what, fix),))
+        problem = Problem(name, f"cannot be read: {error}", "write the file again")
+        raise DataError(name, [problem]) from None
 
 
 def _cells(records: Records, max_cell_bytes: int) -> tuple[list[BadRow], np.ndarray]:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import torch
 
 from graft.core.errors import GraftError
 from graft.core.files import read_json, write_json
@@ -34,11 +35,13 @@ class FreshArtefact:
         run: Folder of the arm.
         folder: Model folder, or the base's for an adapter.
         adapter: Adapter folder to put on top, None for a whole model.
+        threads: Threads to compute with, 0 for those of torch.
     """
 
     run: str
     folder: str
     adapter: str | None
+    threads: int = 0
 
 
 @dataclass(frozen=True)
@@ -105,6 +108,8 @@ def _predict(job: FreshJob, artefact: FreshArtefact, rows: pd.DataFrame) -> floa
     started = time.perf_counter()
     task, run = task_of(job.task), RunPaths(Path(artefact.run))
     adapter = Path(artefact.adapter) if artefact.adapter else None
+    if artefact.threads:
+        torch.set_num_threads(artefact.threads)
     columns = task.predict_folder(Path(artefact.folder), rows, adapter)
     place = run.of_adapter if adapter else run.predictions
     deciding = decision_split(rows)

@@ -12,6 +12,7 @@ from torch import nn
 
 from graft.core.errors import NonFiniteError
 from graft.core.roles import Split
+from graft.evaluate.batches import batches
 from graft.tasks.protocol import Array, Example, Task
 
 PROBE_ROWS = 16
@@ -24,13 +25,22 @@ def predict(
 
     Examples of like length share a batch, so that little is computed for padding. The model is
     run in float32 and in evaluation mode whatever it was trained in.
+
+    Args:
+        task: The kind of task.
+        model: The model.
+        examples: What to predict.
+        batch_size: Most examples of a batch; long ones are fewer, so that they fit into memory.
+
+    Raises:
+        NonFiniteError: A prediction is not finite.
     """
     model.eval()
     order = sorted(range(len(examples)), key=lambda index: task.length(examples[index]))
+    tokens = [task.tokens(example) for example in examples]
     parts: dict[str, list[Array]] = {}
     with torch.inference_mode():
-        for start in range(0, len(order), batch_size):
-            chosen = order[start : start + batch_size]
+        for chosen in batches(order, tokens, most=batch_size):
             batch = task.collate([examples[index] for index in chosen])
             for name, values in task.predict(model, batch).items():
                 parts.setdefault(name, []).append(values)

@@ -20,6 +20,7 @@ from graft.config.sections import BaseSection
 from graft.core.errors import ModelError, Problem
 from graft.core.origins import LoadReport
 from graft.core.seeds import derive
+from graft.models.kernel_caches import bound_kernel_caches
 from graft.models.locate import LocatedBase
 from graft.models.origins import check_before_load, trace_origins
 
@@ -44,7 +45,8 @@ def load_encoder(base: LocatedBase, section: BaseSection) -> LoadedEncoder:
         ModelError: Names every tensor that is missing, left over or of another shape and that
             the recipe does not allow, and every file that cannot be read.
     """
-    check_before_load(base.folder, _meta_backbone(base.folder), section.allow)
+    bound_kernel_caches()
+    check_before_load(base.folder, meta_backbone(base.folder), section.allow)
     with quiet_transformers():
         model = _read_model(base.folder)
     if section.max_seq_length is not None:
@@ -55,7 +57,7 @@ def load_encoder(base: LocatedBase, section: BaseSection) -> LoadedEncoder:
 
 def _read_model(folder: Path) -> SentenceTransformer:
     arguments = {"torch_dtype": torch.float32}
-    try:
+    with readable(folder):
         if (folder / "modules.json").is_file():
             return SentenceTransformer(
                 str(folder), device="cpu", model_kwargs=arguments, local_files_only=True
@@ -63,6 +65,17 @@ def _read_model(folder: Path) -> SentenceTransformer:
         backbone = TransformerModule(str(folder), model_kwargs=arguments)
         pooling = Pooling(backbone.get_embedding_dimension(), "mean")
         return SentenceTransformer(modules=[backbone, pooling], device="cpu")
+
+
+@contextlib.contextmanager
+def readable(folder: Path) -> Iterator[None]:
+    """Load a model from `folder` inside the block.
+
+    Raises:
+        ModelError: A library cannot read one of its files.
+    """
+    try:
+        yield
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         problem = Problem(
             str(folder), f"cannot be loaded: {str(error)[:300]}", "check that the folder is whole"
@@ -70,7 +83,12 @@ def _read_model(folder: Path) -> SentenceTransformer:
         raise ModelError(folder.name, [problem]) from None
 
 
-def _meta_backbone(folder: Path) -> torch.nn.Module:
+def meta_backbone(folder: Path) -> torch.nn.Module:
+    """Return the backbone without weights.
+
+    Raises:
+        ModelError: The config describes no known model.
+    """
     try:
         config = AutoConfig.from_pretrained(str(folder), local_files_only=True)
         with torch.device("meta"):
