@@ -26,8 +26,11 @@ format: $(INSTALLED)
 	$(VENV)/bin/ruff format src tests benchmarks
 	$(VENV)/bin/ruff check --fix src tests benchmarks
 
+# About 40 minutes. `make bench REPEATS=3` measures each pair three times.
+REPEATS ?= 1
 bench: $(INSTALLED)
 	PYTHONPATH=tests $(PY) benchmarks/audit_overhead.py
+	PYTHONPATH=tests:benchmarks $(PY) -m speed.run --repeats $(REPEATS)
 
 # `make faults WRITE=--write` also writes docs/fault-zoo.md.
 faults: $(INSTALLED)
