@@ -23,7 +23,7 @@ from graft.audits.evidence import (
 from graft.core.experiment import ExperimentIndex, RunEntry
 from graft.core.files import append_jsonl, sha256_file, sha256_text, write_json
 from graft.core.layout import ExperimentPaths, RunPaths
-from graft.core.ledger import Ledger, PhaseRecord, TensorRecord
+from graft.core.ledger import FeatureRecord, Ledger, PhaseRecord, TensorRecord
 from graft.core.options import OptionInForce, OptionUse
 from graft.core.origins import LoadReport, Origin, TensorOrigin
 from graft.core.plan import PlannedGroup, PlannedPhase, PlannedTensor, ResolvedPlan
@@ -209,6 +209,7 @@ def _write_probes(files: RunPaths, method: str, seed: int) -> None:
         accumulation=AccumulationProbe(2, 0.4, 0.4, 1e-6),
         alone=gap,
         again=gap,
+        padded=gap,
     )
     write_json(files.probes, probes)
     reading = Reading({"pooling": "mean"}, {f"test:{i}": (1, seed + i, 2) for i in range(4)})
@@ -313,9 +314,15 @@ def _ledger(plan: ResolvedPlan) -> Ledger:
                 applied_rates={g: plan.rates[g][phase.first_step : end] for g in phase.groups},
                 optimizer_extra=0,
                 tensors=tuple(records),
+                features=None if phase.index else _stored(),
+                features_problem="nothing is frozen" if phase.index else "",
             )
         )
     return Ledger(tuple(phases), (), 1000, 0, "auto", "fp32", resumed_at=(6,))
+
+
+def _stored() -> FeatureRecord:
+    return FeatureRecord("the embedding and 1 of 2 layers", 40, 6400, "fp32", "0" * 64, 0.1, 1e-7)
 
 
 def _record(

@@ -44,6 +44,13 @@ def nothing_frozen(evidence):
     return replace(evidence, ledger=replace(evidence.ledger, phases=phases))
 
 
+def nothing_stored(evidence, problem):
+    phases = tuple(
+        replace(phase, features=None, features_problem=problem) for phase in evidence.ledger.phases
+    )
+    return replace(evidence, ledger=replace(evidence.ledger, phases=phases))
+
+
 def unrecorded(evidence):
     return replace(evidence, options=replace(evidence.options, unread=None))
 
@@ -58,6 +65,9 @@ CASES = [
     ("accumulation", lambda e: not_probed(e, "accumulation"), REASON),
     ("row_alone", lambda e: not_probed(e, "alone"), REASON),
     ("repeatable", lambda e: not_probed(e, "again"), REASON),
+    ("packed_rows", lambda e: not_probed(e, "padded"), REASON),
+    ("stored_outputs", lambda e: nothing_stored(e, REASON), REASON),
+    ("stored_outputs", lambda e: nothing_stored(e, ""), "no outputs were stored"),
     ("frozen_modes", nothing_frozen, "no module was frozen"),
     ("varied_predictions", one_label, "two different labels"),
     ("label_order", lambda e: replace(e, control="shuffled_labels"), "must lose"),

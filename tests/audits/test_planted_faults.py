@@ -118,6 +118,10 @@ def options(evidence, **changes):
     return replace(evidence, options=replace(evidence.options, **changes))
 
 
+def stored(evidence, **changes):
+    return phase(evidence, 0, features=lambda p: replace(p.features, **changes))
+
+
 def wrong_gradient(evidence):
     return replace(evidence.probes.gradient, measured=0.01)
 
@@ -326,6 +330,9 @@ ARM_FAULTS += [
     ("DAT-11", "row_alone", "full", lambda e: probe(e, alone=Gap(4, 0.2, 0.5, ("test:1",)))),
     ("EVL-01", "repeatable", "full", lambda e: probe(e, again=Gap(4, 0.2, 0.5, ("test:1",)))),
     ("EVL-01", "repeatable", "lora", lambda e: probe(e, training_modules=("Dropout",))),
+    ("DAT-10", "packed_rows", "full", lambda e: probe(e, padded=Gap(4, 0.2, 0.5, ("test:1",)))),
+    ("DAT-17", "stored_outputs", "full", lambda e: stored(e, gap=0.3)),
+    ("DAT-17", "stored_outputs", "full", lambda e: stored(e, gap=0.05, number_format="bf16")),
     ("FRZ-13", "frozen_modes", "full", lambda e: phase(e, 0, awake=("embeddings",))),
     ("DAT-25", "varied_predictions", "full", lambda e: replace(e, test=constant(e.test))),
     ("DAT-25", "varied_predictions", "full", lambda e: replace(e, test=one_class(e.test))),

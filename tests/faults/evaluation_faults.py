@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import replace
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from faults.graft_runs import (
+    FROZEN,
     copied_encoder,
     frames,
     graft_run,
@@ -27,8 +28,10 @@ from graft.core.findings import Status
 from graft.core.layout import ExperimentPaths
 from graft.evaluate import fresh
 from graft.models import encoder as encoders
+from graft.models import packed
 from graft.runs import arms
 from graft.tasks import pairs
+from graft.train import frozen
 from tiny_models import WORDS, colour_pairs
 
 fault = Registry()
@@ -53,28 +56,38 @@ def limit_lowered_by_the_loader(folder: Path) -> Planted:
     return graft_run(folder, during=sabotage(encoders, "_read_model", capped))
 
 
+@fault("DAT-10", "packed_rows", "row_alone")
+def packed_texts_see_each_other(folder: Path) -> Planted:
+    """Texts are packed into one row, and attention is told of no borders; nobody tries it first."""
+    together_in_one_row = sabotage(packed, "_keeping_apart", lambda _: lambda *_: nullcontext())
+    untried = sabotage(packed, "_tried", lambda _: lambda encoder: "")
+    return graft_run(folder, rows=_uneven(), during=together(together_in_one_row, untried))
+
+
 @fault("DAT-11", "row_alone")
 def mask_of_ones(folder: Path) -> Planted:
     """The attention mask is built as all ones, so padding is read like text."""
 
-    def ones(collate: Any) -> Any:
-        def batch(self: Any, examples: Any) -> Any:
-            made = collate(self, examples)
-            return replace(made, attention_mask=torch.ones_like(made.attention_mask))
+    def ones(run: Any) -> Any:
+        def read(modules: Any, features: Any) -> Any:
+            if "attention_mask" in features:
+                features["attention_mask"] = torch.ones_like(features["attention_mask"])
+            return run(modules, features)
 
-        return batch
+        return read
 
-    return graft_run(folder, rows=_uneven(), during=sabotage(pairs.PairsTask, "collate", ones))
+    return graft_run(folder, rows=_uneven(), during=sabotage(packed, "run_modules", ones))
 
 
 @fault("DAT-12", "row_alone")
 def last_position_pooled_with_padding_on_the_right(folder: Path) -> Planted:
     """The embedding is taken from the last position, where shorter texts have padding."""
 
-    def last(embed: Any) -> Any:
-        def pooled(self: Any, model: Any, batch: Any) -> Any:
-            features = {"input_ids": batch.input_ids, "attention_mask": batch.attention_mask}
-            return model(features)["token_embeddings"][:, -1]
+    def last(run: Any) -> Any:
+        def pooled(modules: Any, features: Any) -> Any:
+            if "token_embeddings" not in features:
+                features = modules[0](features)
+            return features["token_embeddings"][:, -1]
 
         return pooled
 
@@ -82,8 +95,26 @@ def last_position_pooled_with_padding_on_the_right(folder: Path) -> Planted:
         folder,
         rows=_uneven(),
         training={**LONG, "load_best_model_at_end": False},
-        during=sabotage(pairs.PairsTask, "_embed", last),
+        during=sabotage(packed, "run_modules", last),
     )
+
+
+@fault("DAT-17", "stored_outputs")
+def outputs_of_another_run(folder: Path) -> Planted:
+    """A second run stores its outputs in the same folder, and the phase goes on with those."""
+
+    def overwritten(enter: Any) -> Any:
+        def start(self: Any, *rest: Any) -> None:
+            enter(self, *rest)
+            file = self.folder / "train" / "features.bin"
+            with file.open("r+b") as stored:
+                values = stored.read()
+                stored.seek(0)
+                stored.write(values[4096:] + values[:4096])
+
+        return start
+
+    return graft_run(folder, FROZEN, during=sabotage(frozen.FrozenFeatures, "enter", overwritten))
 
 
 @fault("DAT-17", "served_reading", "artefact_equivalence")

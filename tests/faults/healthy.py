@@ -128,6 +128,8 @@ GRAFT = (
         **_training(num_train_epochs=5),
     ),
     _graft("lower layers frozen throughout", FROZEN),
+    _graft("outputs of frozen layers stored in bf16", FROZEN, **_training(precision="bf16")),
+    _graft("frozen layers computed in every epoch", FROZEN, **_training(feature_cache_gb=0)),
     _graft(
         "freeze groups with rates of their own",
         {

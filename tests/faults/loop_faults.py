@@ -55,7 +55,11 @@ def freeze_after_the_backward_pass(folder: Path) -> Planted:
         return step
 
     return graft_run(
-        folder, FROZEN, during=together(sabotage(loop, "accumulate", late), _optimizes_everything())
+        folder,
+        FROZEN,
+        # With stored outputs no gradient would reach the frozen layers at all.
+        training={"feature_cache_gb": 0},
+        during=together(sabotage(loop, "accumulate", late), _optimizes_everything()),
     )
 
 
@@ -187,6 +191,24 @@ def gradients_zeroed_but_decayed(folder: Path) -> Planted:
     return graft_run(folder, FROZEN, during=together(*breaks))
 
 
+@fault("OPT-03", "movement", "stored_outputs")
+def stored_layers_decayed(folder: Path) -> Planted:
+    """The frozen layers are decayed at every step, and the loss reads their stored outputs."""
+
+    def decayed(accumulate: Any) -> Any:
+        def step(task: Any, model: nn.Module, *rest: Any) -> Any:
+            result = accumulate(task, model, *rest)
+            with torch.no_grad():
+                for name, parameter in modes.named_parameters(model).items():
+                    if matching(LOW, name) and parameter.dim() > 1:
+                        parameter.mul_(0.99)
+            return result
+
+        return step
+
+    return graft_run(folder, FROZEN, during=sabotage(loop, "accumulate", decayed))
+
+
 @fault("OPT-05", "movement")
 def weights_in_bfloat16(folder: Path) -> Planted:
     """The weights themselves are bfloat16 and the rate is small, so updates are below one ulp."""
@@ -207,13 +229,13 @@ def wrong_backward(folder: Path) -> Planted:
     """A custom autograd function returns its input exactly and the wrong gradient for it."""
 
     def wrong(embed: Any) -> Any:
-        def through(self: Any, *rest: Any) -> Tensor:
-            passed: Tensor = _WrongBackward.apply(embed(self, *rest))
+        def through(*given: Any) -> Tensor:
+            passed: Tensor = _WrongBackward.apply(embed(*given))
             return passed
 
         return through
 
-    return graft_run(folder, during=sabotage(pairs.PairsTask, "_embed", wrong))
+    return graft_run(folder, during=sabotage(pairs, "embed", wrong))
 
 
 class _WrongBackward(torch.autograd.Function):

@@ -123,21 +123,18 @@ def test_free_memory_is_no_more_than_the_machine_has() -> None:
     assert 0 < free_memory(torch.device("cpu")) <= psutil.virtual_memory().total
 
 
-@pytest.mark.parametrize("room", [None, 1.0])
 def test_auto_divides_by_tokens_only_if_the_rows_do_not_fit(
-    tiny_recipe: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, room: float | None
+    tiny_recipe: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if room is not None:
-        monkeypatch.setattr(token_budget, "free_memory", lambda device: int(2.5e6))
     experiment, rows, ready = prepared(tiny_recipe, tmp_path, max_tokens_per_micro_batch="auto")
-    if room is None:
-        assert ready.limit == MicroBatchLimit(16)
-        return
-    assert ready.limit.tokens is not None
-    assert ready.limit.tokens < 16 * ready.tokens_at_once
+    assert ready.limit == MicroBatchLimit(16)
+    need = memory_need(experiment.task, ready.model, ready.arm, ready.plan, ready.examples)
+    room = (need.fixed_bytes + 60.5 * need.bytes_per_token) / token_budget.SHARE
+    monkeypatch.setattr(token_budget, "free_memory", lambda device: int(room))
+    assert prepare_arm(experiment, "standard", rows).limit == MicroBatchLimit(16, 60)
     paths = train_arm(experiment, "standard", rows, frozenset())
     steps = [record for record in read_jsonl(paths.history) if record["kind"] == "step"]
-    assert max(record["largest_micro_batch"] for record in steps) <= ready.limit.tokens
+    assert max(record["largest_micro_batch"] for record in steps) <= 60
     assert max(record["micro_batches"] for record in steps) > 1
     assert read_json(paths.ledger, Ledger).changes == ()
 

@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import nn
 
-from graft.config.sections import TrainingSection
+from graft.audits.probing import probe_start
+from graft.config.sections import ArmSection, BaseSection, TrainingSection
+from graft.core.files import read_json
+from graft.core.findings import Findings
+from graft.core.layout import RunPaths
 from graft.core.plan import PlannedGroup, PlannedTensor, ResolvedPlan
+from graft.models.encoder import load_encoder
+from graft.models.locate import locate_base
+from graft.runs.pipeline import run
+from graft.tasks.pairs import PairsTask
 from graft.train import checkpoint as checkpoints
 from graft.train.modes import named_parameters, tied_names
+from graft.train.optimizer import build_optimizer
 from graft.train.rowwise import RowwiseAdamW, rowwise_gradients
+from tiny_models import colour_pairs, write_jsonl
 
+TASK = PairsTask()
 ROWS, WIDTH = 60, 8
 
 
@@ -168,8 +182,64 @@ def test_the_modules_are_as_they_were_even_after_an_error() -> None:
 
 
 def test_the_optimizer_of_the_loop_takes_sparse_gradients() -> None:
-    from graft.train.optimizer import build_optimizer
-
     model = Tabled()
     built = build_optimizer(TrainingSection(), plan_of(model), named_parameters(model))
     assert isinstance(built, RowwiseAdamW)
+
+
+def prepared_colours(folder: Path) -> tuple[Any, ArmSection, ResolvedPlan, list[Any]]:
+    model = load_encoder(locate_base(str(folder)), BaseSection()).model
+    frame = colour_pairs(12, 3).assign(row=lambda f: f.index.astype(str))
+    arm = ArmSection.model_validate(
+        {"training": {"per_device_train_batch_size": 4, "gradient_accumulation_steps": 3}}
+    )
+    return model, arm, plan_of(model), TASK.prepare(frame, model)
+
+
+def test_probes_measure_the_same_and_leave_every_weight(
+    colour_encoder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = []
+    for large in (1, 10**9):
+        by_rows = partial(rowwise_gradients, large=large)
+        monkeypatch.setattr("graft.audits.probing.rowwise_gradients", by_rows)
+        model, arm, plan, examples = prepared_colours(colour_encoder)
+        before = {name: p.detach().clone() for name, p in named_parameters(model).items()}
+        found.append(probe_start(TASK, model, arm, plan, examples))
+        assert all(torch.equal(before[name], p) for name, p in named_parameters(model).items())
+    rows, dense = found
+    assert rows.gradient is not None
+    assert dense.gradient is not None
+    assert rows.gradient.norm == pytest.approx(dense.gradient.norm, rel=1e-5)
+    assert rows.gradient.measured == pytest.approx(dense.gradient.measured, rel=1e-2)
+    assert rows.accumulation is not None
+    assert rows.accumulation.gradient_gap < 1e-4
+
+
+@pytest.mark.slow
+def test_a_run_by_rows_passes_its_audits_and_ends_like_a_dense_one(
+    colour_encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = write_jsonl(colour_pairs(80, 1), tmp_path / "rows.jsonl")
+    recipe = {
+        "name": "t",
+        "base": {"model": str(colour_encoder)},
+        "data": {"train": str(file)},
+        "training": {"precision": "fp32", "num_train_epochs": 3, "weight_decay": 0.01},
+        "arms": {"standard": {}},
+        "baselines": ["base"],
+        "evaluation": {"clusters": False, "bootstrap_resamples": 200},
+    }
+    weights, failed = [], []
+    for large in (1, 10**9):
+        by_rows = partial(rowwise_gradients, large=large)
+        monkeypatch.setattr("graft.train.loop.rowwise_gradients", by_rows)
+        root = tmp_path / str(large)
+        run(recipe, root=root)
+        paths = RunPaths(root / "t" / "standard")
+        weights.append(load_file(paths.model / "model.safetensors"))
+        items = read_json(paths.audits, Findings).items
+        failed.append([item.check for item in items if item.status in ("failed", "error")])
+    assert failed[0] == failed[1] == []
+    for name, tensor in weights[0].items():
+        torch.testing.assert_close(tensor, weights[1][name], rtol=1e-4, atol=1e-5)

@@ -59,7 +59,7 @@ def _folders(root: Path, controller: str) -> Iterator[Path]:
         _, controllers, place = line.split(":", 2)
         if controllers and controller not in controllers.split(","):
             continue
-        mount = root / "sys/fs/cgroup" / (controllers and controller)
+        mount = root / "sys/fs/cgroup" / controllers
         group = mount / place.strip("/")
         # Inside a container the group's path may be the host's; its files are at the mount then.
         for folder in (group, *group.parents):
