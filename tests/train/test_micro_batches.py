@@ -23,6 +23,7 @@ from graft.core.layout import RunPaths
 from graft.core.ledger import Ledger
 from graft.models.encoder import load_encoder
 from graft.models.locate import locate_base
+from graft.models.precision import autocast
 from graft.tasks.encoder_reading import TokenisedText
 from graft.tasks.pairs import PairExample, PairsTask
 from graft.train.micro_batches import (
@@ -33,7 +34,6 @@ from graft.train.micro_batches import (
     out_of_memory,
     split,
 )
-from graft.train.precision import autocast
 from graft.train.step import accumulate
 from tiny_models import WORDS, colour_pairs, write_encoder, write_jsonl
 

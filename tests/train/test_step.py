@@ -14,8 +14,8 @@ from graft.config.sections import ArmSection, BaseSection
 from graft.core.errors import NonFiniteError
 from graft.models.encoder import load_encoder
 from graft.models.locate import locate_base
+from graft.models.precision import autocast
 from graft.tasks.pairs import PairsTask
-from graft.train.precision import autocast
 from graft.train.step import StepResult, accumulate
 from tiny_models import colour_pairs
 

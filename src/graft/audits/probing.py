@@ -17,11 +17,11 @@ from graft.core.plan import ResolvedPlan
 from graft.core.probes import AccumulationProbe, Gap, GradientProbe, Probes
 from graft.evaluate.predictions import predict
 from graft.models.embedding import plain_passes
+from graft.models.precision import autocast
 from graft.tasks.protocol import Array, Example, Task
 from graft.train.clipping import total_norm
 from graft.train.micro_batches import MicroBatchLimit, limit_of, split
 from graft.train.modes import enter_phase, named_parameters
-from graft.train.precision import autocast
 from graft.train.rowwise import rowwise_gradients
 from graft.train.step import StepResult, accumulate
 

@@ -15,9 +15,10 @@ from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedM
 from graft.models.packing import Segment, TextBatch
 
 NAME = "graft_packed"
-# Up to here plain products beat the fused kernel of a processor in bfloat16, which converts its
-# tiles one by one.
-_SHORT = 128
+# Tokens up to which plain products beat the fused kernel of a processor; in bfloat16 that kernel
+# converts its tiles one by one.
+_SHORT = {torch.bfloat16: 256}
+_SHORT_ELSE = 32
 _FOREIGN = ("s_aux", "position_bias")
 _packed: ContextVar[TextBatch] = ContextVar("packed")
 
@@ -129,7 +130,8 @@ def attend_segment(
     if not segment.even:
         padding = _hidden(~segment.mask[:, None, None, :].to(query.device), query.dtype)
         bias = padding if bias is None else bias.to(query.dtype) + padding
-    if cap is not None or (segment.longest <= _SHORT and query.device.type == "cpu"):
+    short = segment.longest <= _SHORT.get(query.dtype, _SHORT_ELSE)
+    if cap is not None or (short and query.device.type == "cpu"):
         mixed = _plain(q * scale, k, v, bias, dropout, cap)
     else:
         mixed = nn.functional.scaled_dot_product_attention(

@@ -49,7 +49,7 @@ def iterate_tensors(folder: Path) -> Iterator[tuple[str, str, torch.Tensor]]:
         name = path.relative_to(folder).as_posix()
         try:
             if path.suffix == ".safetensors":
-                with safe_open(path, framework="pt") as stream:
+                with safe_open(path, framework="pt", backend="pread") as stream:
                     for key in stream.keys():  # noqa: SIM118 - not a mapping
                         yield name, key, stream.get_tensor(key)
             else:

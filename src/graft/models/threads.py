@@ -37,6 +37,7 @@ def suitable_threads(model: nn.Module | None = None, tokens: float = 0) -> Itera
         return
     cores = usable_cores()
     wanted = cores if model is None else thread_count(2 * tokens * widest_matrix(model), cores)
+    del model  # the block may want to let it go
     torch.set_num_threads(min(before, wanted))
     try:
         yield torch.get_num_threads()

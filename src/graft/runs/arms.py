@@ -40,6 +40,7 @@ from graft.runs.resources import ResourceMeter, folder_bytes, hardware
 from graft.runs.token_budget import resolve_limit
 from graft.tasks.protocol import Example
 from graft.train.loop import TrainingJob, train
+from graft.train.memory import FreeMemory
 from graft.train.micro_batches import MicroBatchLimit, mean_tokens
 from graft.train.modes import named_parameters, tied_names, unused_names
 from graft.train.planning import resolve_plan
@@ -243,13 +244,16 @@ def _write_in_memory(
 
 
 def _write_artefact(experiment: Experiment, prepared: PreparedArm, paths: RunPaths) -> None:
-    model = prepared.model
     if prepared.arm.method == "lora":
         with committed_folder(paths.adapter) as folder:
-            experiment.task.save_adapter(model, folder, prepared.base)
-        model = experiment.task.merge(prepared.arm, prepared.base, paths.adapter)
+            experiment.task.save_adapter(prepared.model, folder, prepared.base)
+        # What is merged comes from the file; two models in memory would be the run's peak.
+        prepared.model = nn.Identity()
+        gc.collect()
+        FreeMemory().release(now=True)
+        prepared.model = experiment.task.merge(prepared.arm, prepared.base, paths.adapter)
     with committed_folder(paths.model) as folder:
-        experiment.task.save(model, folder)
+        experiment.task.save(prepared.model, folder)
 
 
 def require_trained(paths: RunPaths) -> None:

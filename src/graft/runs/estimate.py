@@ -12,6 +12,7 @@ import pandas as pd
 from graft.core.plan import PlannedPhase
 from graft.core.roles import Split
 from graft.evaluate.predictions import predict, rows_to_predict
+from graft.models.precision import resolve_precision
 from graft.models.threads import suitable_threads
 from graft.runs.arms import PreparedArm, prepare_arm
 from graft.runs.experiment import Experiment
@@ -21,7 +22,6 @@ from graft.runs.trial import Trial, run_trial
 from graft.tasks.protocol import Example, Task
 from graft.train.modes import named_parameters
 from graft.train.planning import due
-from graft.train.precision import resolve_precision
 
 MOMENTS = 2  # AdamW's, per trainable element
 _PREDICTED = 32  # rows whose prediction is timed

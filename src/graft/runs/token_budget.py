@@ -14,10 +14,10 @@ from torch import Tensor, nn
 from graft.config.sections import ArmSection
 from graft.core.control_groups import memory_left
 from graft.core.plan import ResolvedPlan
+from graft.models.precision import autocast, resolve_precision
 from graft.tasks.protocol import Example, Task
 from graft.train.micro_batches import MicroBatchLimit, limit_of
 from graft.train.modes import enter_phase, named_parameters
-from graft.train.precision import autocast, resolve_precision
 
 SHARE = 0.8  # of the memory that is free; the rest is for other processes and for validation
 # Gradient and AdamW's two moments of every trainable element.

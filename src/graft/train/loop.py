@@ -21,6 +21,7 @@ from graft.core.layout import RunPaths
 from graft.core.ledger import Ledger, PhaseRecord, StateChange
 from graft.core.plan import PlannedPhase, ResolvedPlan
 from graft.core.seeds import derive, generator
+from graft.models.precision import autocast, resolve_precision
 from graft.tasks.protocol import Example, Task
 from graft.train import checkpoint as checkpoints
 from graft.train.frozen import FrozenFeatures
@@ -29,7 +30,7 @@ from graft.train.micro_batches import MicroBatchLimit, limit_of
 from graft.train.modes import enter_phase, named_buffers, named_parameters
 from graft.train.optimizer import applied_rates, build_optimizer, join_phase, set_rates
 from graft.train.planning import due
-from graft.train.precision import autocast, number_formats, resolve_precision
+from graft.train.precision import number_formats
 from graft.train.progress import progress_bar
 from graft.train.recorder import PhaseRecorder
 from graft.train.rowwise import rowwise_gradients

@@ -6,10 +6,6 @@ from collections import Counter
 
 from torch import nn
 
-from graft.models.precision import autocast, native_bf16, resolve_precision
-
-__all__ = ["autocast", "native_bf16", "number_formats", "resolve_precision"]
-
 
 def number_formats(model: nn.Module) -> dict[str, int]:
     """Return how many parameters the model holds in each number format.
