@@ -150,6 +150,18 @@ def test_a_loss_that_compares_rows_takes_no_limit_in_tokens(
     ]
 
 
+@pytest.mark.parametrize("value", [0, -5, 2.5, True, "many"])
+def test_another_limit_is_one_problem(tiny: dict[str, Any], value: object) -> None:
+    from graft.config.loading import load_recipe
+
+    with pytest.raises(RecipeError) as caught:
+        load_recipe({**tiny, "training": {"max_tokens_per_micro_batch": value}})
+    (problem,) = caught.value.problems
+    assert problem.where.endswith("training.max_tokens_per_micro_batch")
+    assert repr(value) in problem.what
+    assert problem.fix == "choose a whole number from 1 on, 'auto' or null"
+
+
 TRAIN = """
 import json, resource, sys
 import psutil

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Annotated, Literal, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
 Schedule = Literal[
     "linear", "cosine", "constant", "polynomial", "one_cycle", "cosine_with_restarts"
@@ -95,7 +96,7 @@ class TrainingSection(Section):
     gradient_accumulation_steps: int = Field(
         1, ge=1, description="Micro-batches per optimizer step; exact whatever their sizes."
     )
-    max_tokens_per_micro_batch: Annotated[int, Field(ge=1)] | Literal["auto"] | None = Field(
+    max_tokens_per_micro_batch: int | Literal["auto"] | None = Field(
         None,
         description="Divide the rows of a step by their tokens instead: the step and its gradient "
         "stay the same, memory falls. auto: by what is free, if the rows would not fit; null: by "
@@ -150,6 +151,15 @@ class TrainingSection(Section):
         if value >= 1 and value != int(value):
             raise ValueError("1 or more means steps and must be a whole number")
         return value
+
+    @field_validator("max_tokens_per_micro_batch", mode="before")
+    @classmethod
+    def _some_tokens(cls, value: object) -> object:
+        # One problem for one mistake; pydantic names one for each type of a union.
+        if value in (None, "auto") or (type(value) is int and value >= 1):
+            return value
+        choices = {"expected": "a whole number from 1 on, 'auto' or null"}
+        raise PydanticCustomError("literal_error", "choose {expected}", choices)
 
     @model_validator(mode="after")
     def _intervals_given(self) -> Self:

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 import torch
 from sentence_transformers import SentenceTransformer
-from torch import Tensor
+from torch import Tensor, nn
 
 from graft.models.feature_files import (
     FORMAT,
@@ -30,8 +30,10 @@ from graft.models.packing import TextBatch, text_batch
 from graft.models.precision import autocast
 from graft.models.prefix import Prefix, frozen_prefix, run_prefix, run_rest
 from graft.models.tensors import sha256_tensor
+from graft.models.threads import suitable_threads
 
 _TOKENS_AT_ONCE = 8192
+_TEXTS_OF_A_STEP = 64
 _COMPARED = 8  # texts that are computed a second time, among others
 # Share of the norm: rounding of the format over some layers, far below what one dropout does.
 TOLERANCE = {"fp32": 1e-4, "bf16": 3e-2}
@@ -64,8 +66,12 @@ class FeatureStore:
     def active(self) -> Iterator[None]:
         """Let `embed` run only what comes after the frozen beginning, while the block runs."""
         token = _active.set(self)
+        whole = self.prefix.modules
+        last = nn.ModuleList(list(self.encoder)[whole:]) if whole else None
         try:
-            yield
+            # What comes after a whole backbone is so small that a second thread only waits.
+            with suitable_threads(last, _TEXTS_OF_A_STEP):
+                yield
         finally:
             _active.reset(token)
 
