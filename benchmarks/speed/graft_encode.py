@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from graft.evaluate.encoding import encode
 
 from graft.config.sections import BaseSection
+from graft.evaluate.encoding import encode
 from graft.models.encoder import load_encoder
 from graft.models.locate import locate_base
 from speed.jobs import Done, Job
