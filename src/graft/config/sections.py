@@ -120,6 +120,11 @@ class TrainingSection(Section):
     precision: Literal["auto", "fp32", "bf16"] = Field(
         "auto", description="auto: bf16 where the processor has it natively, else fp32."
     )
+    torch_compile: Literal["auto"] | bool = Field(
+        False,
+        description="Compile what stands between two attentions; takes about a minute. auto: if "
+        "the run is long enough for that to pay.",
+    )
     feature_cache_gb: float = Field(
         8.0,
         ge=0,

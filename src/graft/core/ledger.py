@@ -131,6 +131,7 @@ class Ledger:
         stopped_early: Reason for stopping before the planned end, empty if it did not.
         best_step: Step of the checkpoint that was kept, None if the last weights were.
         best_metric: Value of the selection metric there.
+        compiled_parts: Parts of the model that were compiled for the steps.
         chosen_by: The selection metric, empty if the last weights were kept.
         resumed_at: Steps at which training was taken up again after an interruption.
     """
@@ -149,3 +150,4 @@ class Ledger:
     dtypes: dict[str, int] = field(default_factory=dict)
     passed_over: tuple[str, ...] = ()
     chosen_by: str = ""
+    compiled_parts: int = 0

@@ -150,6 +150,13 @@ def _numbers(arm: ArmSection, ledger: Ledger) -> list[OptionInForce]:
             "number format of the forward pass",
         ),
         OptionInForce(
+            "training.torch_compile",
+            arm.training.torch_compile,
+            ledger.compiled_parts,
+            arm.training.torch_compile in ("auto", ledger.compiled_parts > 0),
+            "compiled parts of the model",
+        ),
+        OptionInForce(
             "weights",
             "float32",
             formats,

@@ -21,6 +21,7 @@ from graft.core.layout import RunPaths
 from graft.core.ledger import Ledger, PhaseRecord, StateChange
 from graft.core.plan import PlannedPhase, ResolvedPlan
 from graft.core.seeds import derive, generator
+from graft.models.compiled import CompiledParts, compiles
 from graft.models.precision import autocast, resolve_precision
 from graft.tasks.protocol import Example, Task
 from graft.train import checkpoint as checkpoints
@@ -102,6 +103,10 @@ class _Loop:
         self.features = FrozenFeatures(
             job.task, job.model, job.arm.training, job.paths.checkpoints / "frozen", self.precision
         )
+        tokens = sum(map(job.task.tokens, job.examples)) * job.arm.training.num_train_epochs
+        self.compiled = CompiledParts(
+            job.model, compiles(job.arm.training.torch_compile, job.model, tokens)
+        )
         self.limit = job.limit or limit_of(job.arm.training)
         self.free_memory = FreeMemory()
         self.order = lru_cache(maxsize=1)(self._order)
@@ -112,6 +117,7 @@ class _Loop:
         total = self.plan.total_steps
         with (
             rowwise_gradients(self.model, self.plan),
+            self.compiled.waiting(),
             progress_bar(f"train {self.job.paths.name}", total, first) as report,
         ):
             for step in range(first, total):
@@ -206,7 +212,7 @@ class _Loop:
         examples = [self.job.examples[position] for position in positions]
         set_rates(self.optimizer, self.plan, step)
         try:
-            with self.features.on_rows():
+            with self.features.on_rows(), self.compiled.in_step():
                 result = accumulate(
                     self.job.task,
                     self.model,
@@ -372,6 +378,7 @@ class _Loop:
             units=self.units,
             dtypes=number_formats(self.model),
             passed_over=self.passed_over,
+            compiled_parts=len(self.compiled.parts),
         )
 
     def _recorder(self) -> PhaseRecorder:
