@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 import torch
-from graft.core.errors import InputError
-from graft.models.compiled import CompiledParts, compiles, parts_without_attention
 from torch import nn
 from transformers import BertConfig, BertModel
+
+from graft.core.errors import InputError
+from graft.models.compiled import CompiledParts, compiles, parts_without_attention
 
 TINY = BertConfig(
     vocab_size=50,
@@ -34,8 +35,9 @@ def test_parts_are_what_stands_between_attentions() -> None:
 
 @pytest.mark.slow
 @needs_compiler
-# torch looks at gradients of its own tensors while it traces.
+# What torch says of itself while it traces.
 @pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor:UserWarning")
+@pytest.mark.filterwarnings("ignore:.torch.jit.script_method:DeprecationWarning")
 def test_steps_are_the_same_and_nothing_stays_compiled() -> None:
     torch.manual_seed(0)
     model = BertModel(TINY).train()

@@ -17,7 +17,7 @@ class RunCost:
         artefact_bytes: Size of the model folder.
         adapter_bytes: Size of the adapter's weight file, None without an adapter.
         device: Processor or GPU that it ran on.
-        threads: Threads that computed; 0 if that was not recorded.
+        threads: Threads that computed, None if that was not recorded.
     """
 
     train_seconds: float
@@ -27,4 +27,4 @@ class RunCost:
     artefact_bytes: int
     adapter_bytes: int | None
     device: str
-    threads: int = 0
+    threads: int | None = None

@@ -72,18 +72,18 @@ class Probes:
         accumulation: At the first step.
         alone: Each row alone against the rows in one batch.
         again: The same batch twice.
-        padded: The rows packed against the same rows padded.
         training_modules: Modules that were in training mode while the model predicted.
         not_probed: Field to the reason why it is None.
+        padded: The rows packed against the same rows padded.
     """
 
     gradient: GradientProbe | None = None
     accumulation: AccumulationProbe | None = None
     alone: Gap | None = None
     again: Gap | None = None
-    padded: Gap | None = None
     training_modules: tuple[str, ...] = ()
     not_probed: dict[str, str] = field(default_factory=dict)
+    padded: Gap | None = None
 
 
 @dataclass(frozen=True)

@@ -38,11 +38,11 @@ def usable_cores(root: Path = _ROOT) -> int:
 def thread_count(operations: float, cores: int) -> int:
     """Return the threads for work whose largest matrix product has so many operations.
 
-    A product that is done in microseconds is not worth dividing: the second thread costs as much
-    as it saves, and if another process has its core for a moment, the first one waits for it.
-    Measured on two cores, a training step of BERT encoders with two threads takes as long as with
-    one up to about 10 million operations (width 32, 1,024 tokens; width 64, 256 tokens), and is
-    1.2 to 1.4 times as fast from about 30 million on (width 64, 1,024 tokens; width 128, 256).
+    A product that is done in microseconds is not worth dividing: the threads wait for one another.
+    Measured on two idle cores with training steps of BERT encoders, the second thread makes a step
+    1.0 to 1.3 times as fast up to 8 million operations (width 32, 1,024 tokens; width 64, 256
+    tokens) and 1.2 to 1.4 times from 34 million on (width 64, 1,024 tokens; width 128, 256 tokens).
+    While other processes held the cores, two threads took up to 300 times as long as one.
 
     Args:
         operations: Floating-point operations of the largest matrix product, 2 · m · n · k.

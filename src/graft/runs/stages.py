@@ -65,8 +65,9 @@ def predict_artefacts(experiment: Experiment, arms: tuple[str, ...]) -> None:
     for name in arms:
         paths = experiment.paths.run(name)
         require_trained(paths)
+        trained_with = read_json(paths.cost, RunCost).threads
         # A container may be given less than what it had when the arm was trained.
-        threads = min(read_json(paths.cost, RunCost).threads, usable_cores())
+        threads = min(trained_with, usable_cores()) if trained_with else 0
         artefacts.append(FreshArtefact(str(paths.root), str(paths.model), None, threads))
         if paths.adapter.is_dir():
             base = str(experiment.base(name).folder)
