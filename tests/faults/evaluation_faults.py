@@ -196,7 +196,7 @@ def positives_alone(folder: Path) -> Planted:
 @fault("DAT-25", "varied_predictions")
 def one_answer_for_all(folder: Path) -> Planted:
     """Rate and decay are so high that the model ends with one score for every row."""
-    extreme = {"learning_rate": 0.1, "weight_decay": 1.0, "num_train_epochs": 8}
+    extreme = {"learning_rate": 0.3, "weight_decay": 1.0, "num_train_epochs": 8}
     return graft_run(folder, training={**extreme, "warmup_steps": 0, "eval_strategy": "no"})
 
 

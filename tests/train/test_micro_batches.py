@@ -261,16 +261,16 @@ def test_the_smaller_limit_is_kept_in_ledger_and_checkpoints(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("limit", [None, 60_000])
+@pytest.mark.parametrize("limit", [None, 30_000])
 def test_a_run_that_does_not_fit_ends_as_one_that_does(tmp_path: Path, limit: int | None) -> None:
     vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS]
-    encoder = write_encoder(tmp_path, vocabulary, seed=0, max_tokens=64)
+    encoder = write_encoder(tmp_path, vocabulary, seed=0, max_tokens=64, layers=10)
     for file in encoder.rglob("config.json"):
         config = json.loads(file.read_text(encoding="utf-8"))
         if "hidden_dropout_prob" in config:
             config |= {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
             file.write_text(json.dumps(config), encoding="utf-8")
-    frame = colour_pairs(800, 1)
+    frame = colour_pairs(480, 1)
     for column in ("sentence1", "sentence2"):
         frame[column] = (frame[column] + " ") * 20
         frame[column] += frame.index.map(lambda row: WORDS[row % 72])
@@ -280,7 +280,7 @@ def test_a_run_that_does_not_fit_ends_as_one_that_does(tmp_path: Path, limit: in
         "data": {"train": str(write_jsonl(frame, tmp_path / "rows.jsonl"))},
         "training": {
             "num_train_epochs": 1,
-            "per_device_train_batch_size": 512,
+            "per_device_train_batch_size": 256,
             "max_tokens_per_micro_batch": limit,
             "precision": "fp32",
             "eval_strategy": "no",
@@ -289,7 +289,7 @@ def test_a_run_that_does_not_fit_ends_as_one_that_does(tmp_path: Path, limit: in
         "arms": {"standard": {}},
     }
     ledgers, names = [], ("whole", "small")
-    for name, spare in zip(names, (0, 70), strict=True):
+    for name, spare in zip(names, (0, 100), strict=True):
         command = [
             sys.executable,
             "-c",
@@ -298,9 +298,12 @@ def test_a_run_that_does_not_fit_ends_as_one_that_does(tmp_path: Path, limit: in
             str(tmp_path / name),
             str(spare),
         ]
-        # One arena: what a thread reserves would count as taken.
-        one_arena = {**os.environ, "MALLOC_ARENA_MAX": "1"}
-        done = subprocess.run(command, capture_output=True, text=True, check=False, env=one_arena)
+        # Large blocks go back to the system when they are freed: the limit is on addresses, and
+        # those that the allocator keeps would be free for tensors only, or not at all.
+        returned = {"MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_THRESHOLD_": "65536"}
+        done = subprocess.run(
+            command, capture_output=True, text=True, check=False, env={**os.environ, **returned}
+        )
         assert done.returncode == 0, done.stderr[-2000:]
         ledgers.append(read_json(RunPaths(tmp_path / name / "tiny" / "standard").ledger, Ledger))
     whole, small = ledgers

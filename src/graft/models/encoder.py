@@ -46,13 +46,22 @@ def load_encoder(base: LocatedBase, section: BaseSection) -> LoadedEncoder:
             the recipe does not allow, and every file that cannot be read.
     """
     bound_kernel_caches()
-    check_before_load(base.folder, meta_backbone(base.folder), section.allow)
+    check_base(base, section)
     with quiet_transformers():
         model = _read_model(base.folder)
     if section.max_seq_length is not None:
         model.max_seq_length = section.max_seq_length
     model.eval()
     return LoadedEncoder(model, trace_origins(model, base, section.allow))
+
+
+def check_base(base: LocatedBase, section: BaseSection) -> None:
+    """Return if the files of `base` hold every tensor that its model has, and no other.
+
+    Raises:
+        ModelError: Names every tensor and file that stands in the way.
+    """
+    check_before_load(base.folder, meta_backbone(base.folder), section.allow)
 
 
 def _read_model(folder: Path) -> SentenceTransformer:

@@ -11,13 +11,13 @@ from torch import nn
 
 from graft.config.sections import BaseSection
 from graft.models.encoder import (
+    check_base,
     load_encoder,
     meta_backbone,
     quiet_transformers,
     readable,
 )
 from graft.models.locate import LocatedBase
-from graft.models.origins import check_before_load
 
 
 class _Reader(TransformerModule):  # type: ignore[misc]
@@ -42,7 +42,7 @@ def load_reader(base: LocatedBase, section: BaseSection) -> TransformerModule:
         ModelError: What `load_encoder` would refuse before it loads.
     """
     folder = base.folder
-    check_before_load(folder, meta_backbone(folder), section.allow)
+    check_base(base, section)
     with readable(folder), quiet_transformers():
         if not (folder / "modules.json").is_file():
             reader = _Reader(str(folder))
