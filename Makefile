@@ -31,6 +31,7 @@ REPEATS ?= 1
 bench: $(INSTALLED)
 	PYTHONPATH=tests $(PY) benchmarks/audit_overhead.py
 	PYTHONPATH=tests:benchmarks $(PY) -m speed.run --repeats $(REPEATS)
+	PYTHONPATH=tests $(PY) benchmarks/estimate.py
 
 # `make faults WRITE=--write` also writes docs/fault-zoo.md.
 faults: $(INSTALLED)

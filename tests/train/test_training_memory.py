@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from graft.train.memory import FreeMemory
+from graft.core.free_memory import FreeMemory
 from graft.train.snapshot import Snapshot, TensorFile, write_tensors
 
 MANY_SHAPES = """

@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from contextvars import ContextVar
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn.attention.varlen import varlen_attn
 from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
 
+from graft.models.dropout import drop
 from graft.models.packing import Segment, TextBatch
 
 NAME = "graft_packed"
@@ -87,16 +88,23 @@ def attend(
         k, v = (states.repeat_interleave(groups, dim=1) for states in (k, v))
     parts = [
         attend_segment(
-            *(states[segment.start : segment.stop] for states in (q, k, v)),
+            *states,
             segment=segment,
             scale=scale,
             bias=_pattern(segment, causal, window, query),
             dropout=dropout,
             cap=cap,
         )
-        for segment in batch.segments
+        for segment, *states in by_segment(batch, q, k, v)
     ]
     return torch.cat(parts)[None], None
+
+
+def by_segment(batch: TextBatch, *states: Tensor) -> Iterator[tuple[Any, ...]]:
+    """Yield each segment of the batch with its part of every tensor in `states`."""
+    # The gradient of a split is one joined tensor, that of a slice a whole one filled with zeros.
+    sizes = [segment.stop - segment.start for segment in batch.segments]
+    yield from zip(batch.segments, *(torch.split(part, sizes) for part in states), strict=True)
 
 
 def attend_segment(
@@ -130,7 +138,8 @@ def attend_segment(
     if not segment.even:
         padding = _hidden(~segment.mask[:, None, None, :].to(query.device), query.dtype)
         bias = padding if bias is None else bias.to(query.dtype) + padding
-    short = segment.longest <= _SHORT.get(query.dtype, _SHORT_ELSE)
+    # With dropout torch has no fused kernel for a processor.
+    short = dropout > 0 or segment.longest <= _SHORT.get(query.dtype, _SHORT_ELSE)
     if cap is not None or (short and query.device.type == "cpu"):
         mixed = _plain(q * scale, k, v, bias, dropout, cap)
     else:
@@ -164,7 +173,7 @@ def _plain(
         scores = scores + bias
     weights = torch.softmax(scores, dim=-1)
     if dropout:
-        weights = nn.functional.dropout(weights, dropout)
+        weights = drop(weights, dropout)
     return torch.matmul(weights.to(value.dtype), value)
 
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from transformers import MPNetModel
 
-from graft.models.attention import attend_segment
+from graft.models.attention import attend_segment, by_segment
 from graft.models.packing import TextBatch
 
 
@@ -60,14 +60,14 @@ class _Packed:
         states = [part(hidden_states)[0].view(shape) for part in (module.q, module.k, module.v)]
         # Under autocast the products are of another number format than the table.
         bias = None if position_bias is None else position_bias.to(states[0].dtype)
-        parts = [
+        mixed = [
             attend_segment(
-                *(state[segment.start : segment.stop] for state in states),
+                *parts,
                 segment=segment,
                 scale=1 / math.sqrt(module.attention_head_size),
                 bias=None if bias is None else bias[..., : segment.longest, : segment.longest],
                 dropout=module.dropout.p if module.training else 0.0,
             )
-            for segment in self.batch.segments
+            for segment, *parts in by_segment(self.batch, *states)
         ]
-        return (module.o(torch.cat(parts).flatten(1))[None],)
+        return (module.o(torch.cat(mixed).flatten(1))[None],)

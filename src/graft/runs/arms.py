@@ -16,6 +16,7 @@ from graft.config.sections import ArmSection
 from graft.core.costs import RunCost
 from graft.core.errors import ModelError, Problem
 from graft.core.files import committed_folder, manifest_problems, write_json
+from graft.core.free_memory import FreeMemory
 from graft.core.layout import RunPaths
 from graft.core.origins import LoadReport
 from graft.core.plan import ResolvedPlan
@@ -40,7 +41,6 @@ from graft.runs.resources import ResourceMeter, folder_bytes, hardware
 from graft.runs.token_budget import resolve_limit
 from graft.tasks.protocol import Example
 from graft.train.loop import TrainingJob, train
-from graft.train.memory import FreeMemory
 from graft.train.micro_batches import MicroBatchLimit, mean_tokens
 from graft.train.modes import named_parameters, tied_names, unused_names
 from graft.train.planning import resolve_plan

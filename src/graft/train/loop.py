@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
@@ -16,17 +17,18 @@ from torch import Tensor, nn
 from graft.config.sections import ArmSection
 from graft.core.errors import NonFiniteError, OutOfMemoryError
 from graft.core.files import append_jsonl, committed_folder, read_jsonl, write_text
+from graft.core.free_memory import FreeMemory
 from graft.core.jsonable import from_plain, to_plain
 from graft.core.layout import RunPaths
 from graft.core.ledger import Ledger, PhaseRecord, StateChange
 from graft.core.plan import PlannedPhase, ResolvedPlan
 from graft.core.seeds import derive, generator
 from graft.models.compiled import CompiledParts, compiles
+from graft.models.dropout import quick_dropout
 from graft.models.precision import autocast, resolve_precision
 from graft.tasks.protocol import Example, Task
 from graft.train import checkpoint as checkpoints
 from graft.train.frozen import FrozenFeatures
-from graft.train.memory import FreeMemory
 from graft.train.micro_batches import MicroBatchLimit, limit_of
 from graft.train.modes import enter_phase, named_buffers, named_parameters
 from graft.train.optimizer import applied_rates, build_optimizer, join_phase, set_rates
@@ -118,6 +120,8 @@ class _Loop:
         with (
             rowwise_gradients(self.model, self.plan),
             self.compiled.waiting(),
+            # What is compiled has a dropout of its own.
+            nullcontext() if self.compiled.parts else quick_dropout(self.model),
             progress_bar(f"train {self.job.paths.name}", total, first) as report,
         ):
             for step in range(first, total):
