@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-# As many as 8 texts of 256 tokens. From 512 to 16,384 tokens the speed of all-MiniLM-L6-v2 on two
+# As many as 4 texts of 256 tokens. From 512 to 16,384 tokens the speed of all-MiniLM-L6-v2 on two
 # cores is the same within a tenth, so this bounds the memory and costs nothing.
-TOKENS = 2048
+TOKENS = 1024
 
 
 def batches(

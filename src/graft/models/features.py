@@ -32,7 +32,7 @@ from graft.models.prefix import Prefix, frozen_prefix, run_prefix, run_rest
 from graft.models.tensors import sha256_tensor
 from graft.models.threads import suitable_threads
 
-_TOKENS_AT_ONCE = 2048
+_TOKENS_AT_ONCE = 1024
 _TEXTS_OF_A_STEP = 64
 _COMPARED = 8  # texts that are computed a second time, among others
 # Share of the norm: rounding of the format over some layers, far below what one dropout does.
