@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sentence_transformers import SentenceTransformer
 
-from graft.evaluate.batches import batches
 from graft.evaluate.predictions import predict
+from graft.models.batches import batches
 from graft.tasks.pairs import PairsTask
 from tiny_models import colour_pairs
 

@@ -11,7 +11,7 @@ from sentence_transformers.sentence_transformer.modules import Transformer as Tr
 
 from graft.core.errors import InputError, Problem
 from graft.data.badrows import shown
-from graft.evaluate.batches import TOKENS, batches
+from graft.models.batches import TOKENS, batches
 from graft.models.embedding import embed
 from graft.models.packed import in_eval_mode
 from graft.models.packing import text_batch

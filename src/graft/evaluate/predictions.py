@@ -12,7 +12,7 @@ from torch import nn
 
 from graft.core.errors import NonFiniteError
 from graft.core.roles import Split
-from graft.evaluate.batches import batches
+from graft.models.batches import batches
 from graft.tasks.protocol import Array, Example, Task
 
 PROBE_ROWS = 16

@@ -42,10 +42,12 @@ class CompiledParts:
     @contextmanager
     def waiting(self) -> Iterator[None]:
         """Let the model run as it is, but in steps; afterwards nothing is compiled any more."""
-        with _stance("force_eager") if self.parts else nullcontext():
-            yield
-        for part in self.parts:
-            part._compiled_call_impl = None
+        try:
+            with _stance("force_eager") if self.parts else nullcontext():
+                yield
+        finally:
+            for part in self.parts:
+                part._compiled_call_impl = None
 
     def in_step(self) -> AbstractContextManager[object]:
         """Return the context in which the compiled parts are used."""

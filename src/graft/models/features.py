@@ -15,6 +15,7 @@ import torch
 from sentence_transformers import SentenceTransformer
 from torch import Tensor, nn
 
+from graft.models.batches import batches
 from graft.models.feature_files import (
     FORMAT,
     FORMATS,
@@ -32,7 +33,6 @@ from graft.models.prefix import Prefix, frozen_prefix, run_prefix, run_rest
 from graft.models.tensors import sha256_tensor
 from graft.models.threads import suitable_threads
 
-_TOKENS_AT_ONCE = 1024
 _TEXTS_OF_A_STEP = 64
 _COMPARED = 8  # texts that are computed a second time, among others
 # Share of the norm: rounding of the format over some layers, far below what one dropout does.
@@ -182,14 +182,8 @@ def _forward_only(encoder: SentenceTransformer, place: FeaturePlace) -> Iterator
 
 def _groups(batch: TextBatch) -> Iterator[TextBatch]:
     """Yield the distinct texts in groups of a bounded number of tokens, like lengths together."""
-    group, tokens = list[Sequence[int]](), 0
-    for text in batch.ids:
-        if group and tokens + len(text) > _TOKENS_AT_ONCE:
-            yield text_batch(group, batch.pad)
-            group, tokens = [], 0
-        group.append(text)
-        tokens += len(text)
-    yield text_batch(group, batch.pad)
+    for chosen in batches(range(len(batch.ids)), batch.lengths):
+        yield text_batch([batch.ids[place] for place in chosen], batch.pad)
 
 
 def _apart(one: Tensor, other: Tensor) -> float:
