@@ -74,6 +74,7 @@ def opened(job: Job, rows: pd.DataFrame, root: Path) -> Experiment:
     """Return the experiment of the job: one arm that neither evaluates nor saves."""
     recipe: dict[str, Any] = {
         "name": "speed",
+        "seed": job.seed,
         "base": {"model": job.base},
         "data": {"train": "rows in memory", "test": "rows in memory"},
         "training": {

@@ -31,6 +31,7 @@ class Job:
         warmup: Steps of warm-up, or below 1 their share.
         precision: Graft's number format, a `Precision`; the peers compute in float32.
         vectors: File to save embeddings to; empty for none.
+        seed: Seed of both sides: of the order of rows, dropout and a new head.
     """
 
     side: str
@@ -46,6 +47,7 @@ class Job:
     warmup: float = 0.1
     precision: str = "auto"
     vectors: str = ""
+    seed: int = 42
 
 
 @dataclass(frozen=True)

@@ -56,9 +56,10 @@ def jobs_of(work: Work, base: Path, rows: Rows, place: Path) -> dict[Party, Job]
     return {party: dataclasses.replace(job, vectors=vectors[party]) for party, job in jobs.items()}
 
 
-def one_pair(jobs: dict[Party, Job], *, peer_first: bool) -> Pair:
-    """Measure every job once, forwards or backwards."""
-    order = list(jobs) if peer_first else list(reversed(jobs))
+def one_pair(jobs: dict[Party, Job], index: int) -> Pair:
+    """Measure every job once: forwards if `index` is even, else backwards, each with its seed."""
+    jobs = {party: dataclasses.replace(job, seed=job.seed + index) for party, job in jobs.items()}
+    order = list(jobs) if index % 2 == 0 else list(reversed(jobs))
     found = {party: measure(jobs[party]) for party in order}
     graft = {party: found[party] for party in jobs if party != "peer"}
     near = {}

@@ -62,6 +62,7 @@ def _arguments(job: Job, place: str) -> SentenceTransformerTrainingArguments:
         per_device_train_batch_size=job.batch,
         learning_rate=job.rate,
         warmup_steps=job.warmup,
+        seed=job.seed,
         save_strategy="no",  # default: steps; neither side writes checkpoints
         disable_tqdm=True,  # a bar would be written into the child's messages
         use_cpu=True,  # Graft trains on the processor, also where there is a GPU

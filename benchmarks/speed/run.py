@@ -1,8 +1,9 @@
 """Graft against its peers: `python -m speed.run`, with `benchmarks` on the path.
 
 Each pair measures the peer and Graft one after the other, each in a process of its own, in an
-order that turns round from pair to pair. `--quick` takes few rows: it shows that everything runs,
-and its ratios mean nothing, because what is paid once a run weighs too much.
+order that turns round from pair to pair, and with a seed that changes with it. `--quick` takes few
+rows: it shows that everything runs, and its ratios mean nothing, because what is paid once a run
+weighs too much.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ def _pairs(name: str, base: Path, asked: argparse.Namespace) -> list[Pair]:
         jobs = jobs_of(work, base, rows, Path(place))
         for index in range(asked.repeats):
             tables.say(f"{name}: pair {index + 1} of {asked.repeats}")
-            found.append(one_pair(jobs, peer_first=index % 2 == 0))
+            found.append(one_pair(jobs, index))
     return found
 
 

@@ -75,7 +75,7 @@ def print_pairs(pairs: dict[str, list[Pair]]) -> None:
                 _format(precision),
                 f"{_median(m.seconds for m in theirs):.1f}",
                 f"{_median(m.seconds for m in ours):.1f}",
-                _ratio(ratios),
+                _each(ratios),
                 f"≥ {goal:g}: {_met(statistics.median(ratios) >= goal)}",
             ]
         )
@@ -123,7 +123,7 @@ def _memory(
         WORKS[name].data,
         _format(precision),
         *(megabytes(_median(m.peak_bytes for m in side)) for side in (theirs, ours)),
-        _ratio(shares),
+        _each(shares),
         f"≤ {MEMORY_GOAL:g}: {_met(statistics.median(shares) <= MEMORY_GOAL)}",
         *map(megabytes, before),
     ]
@@ -137,8 +137,8 @@ def _result(name: str, precision: Precision, pairs: list[Pair]) -> tuple[str, st
         return "cosine between both", "–", f"mean {mean:.6f}, smallest {smallest:.6f}"
     what = "accuracy" if WORKS[name].settings["kind"] == "intents" else "Spearman"
     sides = _both(pairs, precision)
-    peer, graft = (_median(m.done.quality or 0.0 for m in side) for side in sides)
-    return what, f"{peer:.4f}", f"{graft:.4f}"
+    peer, graft = (_each([m.done.quality or 0.0 for m in side], 4) for side in sides)
+    return what, peer, graft
 
 
 def _format(precision: Precision) -> str:
@@ -146,9 +146,11 @@ def _format(precision: Precision) -> str:
     return resolved if resolved == precision else f"{precision} ({resolved})"
 
 
-def _ratio(values: Sequence[float]) -> str:
-    each = ", ".join(f"{value:.2f}" for value in values)
-    return f"{statistics.median(values):.2f} ({each})"
+def _each(values: Sequence[float], digits: int = 2) -> str:
+    """Return the median and, if there are several, each value."""
+    each = ", ".join(f"{value:.{digits}f}" for value in values)
+    median = f"{statistics.median(values):.{digits}f}"
+    return f"{median} ({each})" if len(values) > 1 else median
 
 
 def _met(reached: bool) -> str:

@@ -57,7 +57,7 @@ def test_both_sides_measure_the_same_work(name: str, base: Path, tmp_path: Path)
     work = shortened(WORKS[name])
     work = dataclasses.replace(work, goals={"auto": 1.0})
     rows = rows_for(work.settings["kind"])
-    pair = one_pair(jobs_of(work, base, rows, tmp_path), peer_first=False)
+    pair = one_pair(jobs_of(work, base, rows, tmp_path), index=1)
 
     peer, graft = pair.peer, pair.graft["auto"]
     for side in (peer, graft):
@@ -91,12 +91,13 @@ def test_a_child_that_fails_says_why(base: Path, tmp_path: Path) -> None:
 def test_the_peak_is_that_of_the_block() -> None:
     before = np.ones(60 * 2**20, dtype=np.uint8)
     del before
+    before_watch = resident_bytes()
     watch = Watch()
     with watch:
         inside = np.ones(40 * 2**20, dtype=np.uint8)
     del inside
     assert 39 * 2**20 < watch.peak_bytes - watch.start_bytes < 55 * 2**20
-    assert watch.imported_bytes <= resident_bytes() + 2**20
+    assert abs(watch.imported_bytes - before_watch) < 8 * 2**20
     assert watch.seconds > 0
 
 

@@ -12,6 +12,7 @@ from torch import nn
 
 from graft.core.errors import InputError, Problem
 from graft.core.processors import usable_cores
+from graft.models.threads import multiplied
 
 # Compiling takes about a minute and takes off a third of a step. From so many operations for each
 # core on, a run takes several minutes at the speed that processors reach.
@@ -105,8 +106,9 @@ def compiles(requested: bool | Literal["auto"], model: nn.Module, tokens: int) -
     """
     found = any(shutil.which(name) for name in _COMPILERS)
     if requested == "auto":
-        layers = (p.numel() for p in model.parameters() if p.dim() == 2)
-        return found and 6.0 * sum(layers) * tokens > _OPERATIONS_PER_CORE * usable_cores()
+        return (
+            found and 6.0 * sum(multiplied(model)) * tokens > _OPERATIONS_PER_CORE * usable_cores()
+        )
     if requested and not found:
         what = f"is true, but no C++ compiler is installed (looked for {', '.join(_COMPILERS)})"
         problem = Problem("training.torch_compile", what, "install one, or set it to auto")

@@ -48,17 +48,26 @@ def suitable_threads(model: nn.Module | None = None, tokens: float = 0) -> Itera
 def widest_matrix(model: nn.Module) -> int:
     """Return the elements of the largest matrix that inputs are multiplied with.
 
-    A table that is only looked up in is not multiplied with.
-
     Example:
         >>> widest_matrix(nn.Sequential(nn.Embedding(1000, 4), nn.Linear(4, 16)))
         64
     """
-    sizes = (
+    return max(multiplied(model), default=0)
+
+
+def multiplied(model: nn.Module) -> list[int]:
+    """Return the elements of each matrix that inputs are multiplied with.
+
+    A table that is only looked up in is not multiplied with.
+
+    Example:
+        >>> multiplied(nn.Sequential(nn.Embedding(1000, 4), nn.Linear(4, 16), nn.Linear(16, 2)))
+        [64, 32]
+    """
+    return [
         parameter.numel()
         for module in model.modules()
         if not isinstance(module, nn.Embedding)
         for parameter in module.parameters(recurse=False)
         if parameter.dim() == 2
-    )
-    return max(sizes, default=0)
+    ]
