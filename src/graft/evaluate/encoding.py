@@ -15,7 +15,13 @@ from graft.models.batches import TOKENS, batches
 from graft.models.embedding import embed
 from graft.models.packed import in_eval_mode
 from graft.models.packing import text_batch
-from graft.models.precision import NumberFormat, Precision, autocast, resolve_precision
+from graft.models.precision import (
+    NumberFormat,
+    Precision,
+    RoundedWeights,
+    autocast,
+    resolve_precision,
+)
 from graft.tasks.encoder_reading import read_tokens
 from graft.tasks.protocol import Array
 
@@ -98,7 +104,7 @@ def _packed(
     pad = encoder.tokenizer.pad_token_id or 0
     order = sorted(range(len(texts)), key=lambda index: len(read[index]))
     vectors: list[Array] = []
-    with autocast(number_format, encoder.device.type):
+    with RoundedWeights(encoder, number_format).autocast():
         for chosen in batches(order, [len(ids) for ids in read], budget):
             batch = text_batch([read[index] for index in chosen], pad)
             vectors.append(embed(encoder, batch).float().cpu().numpy())

@@ -28,7 +28,7 @@ from graft.models.feature_files import (
 )
 from graft.models.packed import in_eval_mode, packed_embeddings, packing_problem, padded_embeddings
 from graft.models.packing import TextBatch, text_batch
-from graft.models.precision import autocast
+from graft.models.precision import RoundedWeights, autocast
 from graft.models.prefix import Prefix, frozen_prefix, run_prefix, run_rest
 from graft.models.tensors import sha256_tensor
 from graft.models.threads import suitable_threads
@@ -136,8 +136,10 @@ def store_features(
     key = _key(encoder, prefix, distinct, place)
     index = stored_index(place, key)
     if index is None:
-        groups = ((g.ids, _computed(encoder, g, prefix, place)) for g in _groups(distinct))
-        index = write_outputs(place, key, prefix.words, groups)
+        rounded = RoundedWeights(encoder, place.precision)
+        with rounded.in_place():
+            groups = ((g.ids, _computed(encoder, g, prefix, place)) for g in _groups(distinct))
+            index = write_outputs(place, key, prefix.words, groups)
     sample = text_batch(distinct.ids[:: max(1, len(distinct.ids) // _COMPARED)], pad)
     store = FeatureStore(encoder, prefix, place, index, sample)
     gap = store.gap()

@@ -17,7 +17,7 @@ from graft.core.ledger import PhaseRecord
 from graft.core.plan import PlannedPhase, ResolvedPlan
 from graft.models.feature_files import FeaturePlace
 from graft.models.features import FeatureStore
-from graft.models.precision import NumberFormat
+from graft.models.precision import NumberFormat, RoundedWeights
 from graft.tasks.protocol import Example, Task
 
 logger = logging.getLogger(__name__)
@@ -47,6 +47,7 @@ class FrozenFeatures:
     ) -> None:
         self.task, self.model, self.training = task, model, training
         self.folder, self.precision = folder, precision
+        self._rounded = RoundedWeights(nn.Identity(), precision)
         self._rows: FeatureStore | str = ""
         self._held_out: FeatureStore | str = ""
 
@@ -59,12 +60,15 @@ class FrozenFeatures:
     ) -> None:
         """Store what the frozen beginning gives for the rows of `phase`, where that pays.
 
+        Frozen weights after it are rounded to the number format once.
+
         Args:
             plan: The plan.
             phase: The phase that begins; its tensors are switched already.
             rows: Training rows.
             held_out: Validation rows, none if nothing is validated on the way.
         """
+        self._rounded = RoundedWeights(self.model, self.precision, frozen_only=True)
         limit = int(self.training.feature_cache_gb * 2**30)
         epochs = phase.steps / plan.steps_per_epoch
         self._rows = self._held_out = "the recipe allows no disk for it (feature_cache_gb: 0)"
@@ -100,6 +104,10 @@ class FrozenFeatures:
     def on_rows(self) -> AbstractContextManager[None]:
         """Return the context in which a training step uses what is stored."""
         return _active(self._rows)
+
+    def in_pass(self) -> AbstractContextManager[None]:
+        """Return the context of a forward pass in training."""
+        return self._rounded.autocast()
 
     def on_held_out(self) -> AbstractContextManager[None]:
         """Return the context in which validation uses what is stored."""

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from graft.core.plan import PlannedPhase, ResolvedPlan
 from graft.core.seeds import derive, generator
 from graft.models.compiled import CompiledParts, compiles
 from graft.models.dropout import quick_dropout
-from graft.models.precision import autocast, resolve_precision
+from graft.models.precision import resolve_precision
 from graft.tasks.protocol import Example, Task
 from graft.train import checkpoint as checkpoints
 from graft.train.frozen import FrozenFeatures
@@ -222,7 +222,7 @@ class _Loop:
                     self.model,
                     self.job.arm,
                     examples,
-                    partial(autocast, self.precision),
+                    self.features.in_pass,
                     self.limit,
                 )
         except NonFiniteError as error:

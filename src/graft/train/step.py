@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import math
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import torch
@@ -64,7 +65,7 @@ def accumulate(
     model: nn.Module,
     arm: ArmSection,
     examples: Sequence[Example],
-    context: Callable[[], torch.autocast],
+    context: Callable[[], AbstractContextManager[object]],
     limit: MicroBatchLimit | None = None,
 ) -> StepResult:
     """Leave the clipped gradient of the mean loss over `examples` in the trainable tensors.
@@ -117,7 +118,7 @@ def _backward(
     model: nn.Module,
     arm: ArmSection,
     parts: Sequence[Sequence[Example]],
-    context: Callable[[], torch.autocast],
+    context: Callable[[], AbstractContextManager[object]],
 ) -> _Sums | DoesNotFit:
     """Add the gradients of all parts up; return their sums, or the part that does not fit."""
     sums = _Sums()
