@@ -9,18 +9,19 @@ export HF_HUB_OFFLINE ?= 1
 demo: $(INSTALLED)
 	$(VENV)/bin/graft demo pairs
 
-# The models of the tests are so small that a second thread only waits.
+# The models of the tests are so small that a second thread only waits; a second process does not.
+PYTEST := $(PY) -m pytest -q -n auto --maxprocesses 8
 test check faults: export OMP_NUM_THREADS ?= 1
 
 test: $(INSTALLED)
-	$(PY) -m pytest -q
+	$(PYTEST)
 
 check: $(INSTALLED)
 	$(VENV)/bin/ruff format --check src tests benchmarks
 	$(VENV)/bin/ruff check src tests benchmarks
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
-	$(PY) -m pytest -q -m "not slow"
+	$(PYTEST) -m "not slow"
 
 format: $(INSTALLED)
 	$(VENV)/bin/ruff format src tests benchmarks
