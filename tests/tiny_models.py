@@ -13,6 +13,8 @@ from sentence_transformers.sentence_transformer.modules import Normalize, Poolin
 from sentence_transformers.sentence_transformer.modules import Transformer as TransformerModule
 from transformers import BertConfig, BertModel, BertTokenizerFast
 
+from graft.core.facts import RowFacts
+
 WORDS = [f"{kind}{index}" for kind in ("red", "blue", "green") for index in range(24)]
 
 
@@ -74,6 +76,42 @@ def colour_pairs(count: int, seed: int) -> pd.DataFrame:
             {"sentence1": texts[0], "sentence2": texts[1], "label": label, "kind": f"k{first}"}
         )
     return pd.DataFrame(rows)
+
+
+def colour_rows(count: int, seed: int, classes: int = 2) -> pd.DataFrame:
+    """Return rows of two texts and two table columns; the class is the colour of the note.
+
+    Every fifth row has no title and every seventh no size. Size and shop lean to the class.
+
+    Args:
+        count: Number of rows; classes take turns.
+        seed: Seed.
+        classes: 2 or 3.
+    """
+    rng = np.random.default_rng(seed)
+    shops = ("north", "south", "east")
+    rows = []
+    for index in range(count):
+        label = index % classes
+        words = [" ".join(map(str, rng.choice(WORDS[24 * k : 24 * k + 24], 3))) for k in range(3)]
+        shop = shops[label] if rng.random() < 0.6 else shops[int(rng.integers(3))]
+        rows.append(
+            {
+                "row": f"r{index}",
+                "label": float(label),
+                "title": words[int(rng.integers(3))].split()[0] if index % 5 else "",
+                "note": words[label],
+                "size": float(rng.normal(label, 0.8)) if index % 7 else np.nan,
+                "shop": shop if index % 11 else "(missing)",
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def colour_facts(classes: int = 2) -> RowFacts:
+    """Return what is known of `colour_rows`."""
+    names = ("red", "blue", "green")[:classes]
+    return RowFacts(("title", "note"), ("size",), ("shop",), names)
 
 
 def write_jsonl(frame: pd.DataFrame, path: Path) -> Path:

@@ -46,7 +46,8 @@ def work(job: Job, watch: Watch) -> Done:
     with tempfile.TemporaryDirectory() as place:
         experiment = opened(job, rows, Path(place))
         arm, base = experiment.recipe.arms[ARM], experiment.base(ARM)
-        built = experiment.task.build(arm, base, experiment.recipe.seed)
+        train = rows[rows["split"] == Split.train]
+        built = experiment.task.build(arm, base, experiment.recipe.seed, train)
         # The model is loaded before the clock starts, on both sides alike.
         with mock.patch.object(experiment.task, "build", return_value=built), watch:
             trained = train_arm(experiment, rows)

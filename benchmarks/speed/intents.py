@@ -67,7 +67,7 @@ class IntentsTask:
         self.classes = classes
 
     def build(
-        self, arm: ArmSection, base: LocatedBase, seed: int
+        self, arm: ArmSection, base: LocatedBase, seed: int, rows: pd.DataFrame
     ) -> tuple[SentenceTransformer, LoadReport]:
         """Return backbone and pooling of the base with a new head; a normalisation is left out."""
         loaded = load_encoder(base, arm.base)

@@ -37,7 +37,7 @@ from graft.core.probes import (
 )
 from graft.core.roles import Role, Split
 from graft.core.supervision import Supervision
-from graft.core.tables import DataReport, LeakageReport, SplitReport
+from graft.core.tables import DataReport, LeakageReport, SplitReport, TableColumn
 
 TRAIN, TEST, STEPS = 20, 24, 4  # as many validation rows as test rows
 BASE = {
@@ -129,7 +129,9 @@ def _data_report() -> DataReport:
         for name in ("test", "validation")
     )
     splits = (split("train", TRAIN), split("validation", TEST), split("test", TEST))
-    return DataReport(splits, leakage, "by file", {"label": "label"}, ())
+    # Pairs read no table; with one, every check of the data has something to look at.
+    table = (TableColumn("age", "number", TRAIN, 12, False, 0.6),)
+    return DataReport(splits, leakage, "by file", {"label": "label"}, (), table=table)
 
 
 def _predict(

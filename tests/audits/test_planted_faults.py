@@ -102,6 +102,12 @@ def split(evidence, index, **changes):
     return report(evidence, splits=tuple(splits))
 
 
+def column(evidence, **changes):
+    """Change what the data report says about its one table column."""
+    (entry,) = evidence.report.table
+    return report(evidence, table=(replace(entry, **changes),))
+
+
 def probe(evidence, **changes):
     return replace(evidence, probes=replace(evidence.probes, **changes))
 
@@ -383,6 +389,8 @@ DATA_FAULTS = [
     ),
     ("EMB-05", "duplicates", Status.warned, lambda e: split(e, 0, duplicates=4)),
     ("C5", "contradictions", Status.warned, lambda e: split(e, 0, contradictions=2)),
+    ("F5", "target_leakage", Status.failed, lambda e: column(e, alone=0.98)),
+    ("DAT-22", "identifier_columns", Status.warned, lambda e: column(e, values=90, counting=True)),
 ]
 
 

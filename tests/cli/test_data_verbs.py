@@ -85,10 +85,13 @@ def test_a_folder_that_holds_something_is_not_touched(graft, recipe, tmp_path):
     assert [file.name for file in folder.iterdir()] == ["mine.txt"]
 
 
-def test_the_same_seed_generates_the_same_rows(graft, tmp_path):
+@pytest.mark.parametrize(
+    ("kind", "file"), [("compatibility", "train.jsonl"), ("match", "train.csv")]
+)
+def test_the_same_seed_generates_the_same_rows(kind, file, graft, tmp_path):
     for name, seed in (("a", 3), ("b", 3), ("c", 4)):
-        answer = graft("data", "generate", "compatibility", tmp_path / name, "--seed", seed)
+        answer = graft("data", "generate", kind, tmp_path / name, "--seed", seed)
         assert answer.code == 0
-    one, same, other = ((tmp_path / name / "train.jsonl").read_bytes() for name in "abc")
+    one, same, other = ((tmp_path / name / file).read_bytes() for name in "abc")
     assert one == same != other
     assert (tmp_path / "a" / "TRUTH.md").is_file()

@@ -8,10 +8,14 @@ from importlib.resources import files
 import pytest
 from pydantic import BaseModel
 
+from graft.cli.demo import QUICK
 from graft.cli.init import preset
 from graft.config.loading import load_recipe
-from graft.config.recipe import Recipe
-from graft.config.sections import ArmSection
+from graft.config.recipe import CostSection, FusionSection, Recipe
+from graft.config.sections import ArmSection, ClassifierSection
+from graft.data.readers import read_table
+from graft.synthetic.compatibility import write_compatibility
+from graft.synthetic.matches import write_matches
 
 NAMES = sorted(
     file.name.removesuffix(".yaml")
@@ -21,7 +25,7 @@ NAMES = sorted(
 
 
 def test_the_presets_are_there():
-    assert {"pairs", "demo-pairs"} <= set(NAMES)
+    assert {"pairs", "classification", "demo-pairs", "demo-match"} <= set(NAMES)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -36,9 +40,13 @@ def uncommented(text):
     return re.sub(r"^(\s*)#(?=\w+:|  - \{|  \w+:)", r"\1", text, flags=re.MULTILINE)
 
 
-def test_every_commented_key_is_real(tmp_path):
-    text = uncommented(preset("pairs"))
-    assert text != preset("pairs")
+TEMPLATES = ["pairs", "classification"]
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_every_commented_key_is_real(name, tmp_path):
+    text = uncommented(preset(name))
+    assert text != preset(name)
     path = tmp_path / "r.yaml"
     path.write_text(text, encoding="utf-8")
     # An interval without its strategy would be an option that nothing reads.
@@ -46,8 +54,10 @@ def test_every_commented_key_is_real(tmp_path):
     loaded = load_recipe(path, strategies).recipe
     assert loaded.gates
     assert loaded.published
-    assert loaded.arms["standard"].freeze
-    assert loaded.arms["standard"].training.early_stopping_patience == 2
+    first = next(iter(loaded.arms.values()))
+    assert first.freeze
+    assert first.training.early_stopping_patience == 2
+    assert (loaded.fusion != {}) == (name == "classification")
 
 
 def keys(section):
@@ -58,28 +68,50 @@ def keys(section):
             yield from keys(kind)
 
 
-def test_the_template_names_every_key_there_is():
-    text = preset("pairs")
-    missing = [
-        name for name in {*keys(Recipe), *keys(ArmSection)} if not re.search(rf"\b{name}:", text)
-    ]
+# What only pairs, and what only a classification has.
+OF_PAIRS = {"label_range"}
+OF_CLASSES = {
+    "texts", "table", "categorical", "positive", "head_learning_rate", "lr_decay", "costs",
+    "false_positive", "false_negative", "fusion", "reference", "rows_per_class", "classifier",
+    *ClassifierSection.model_fields, *FusionSection.model_fields,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "others"), [("pairs", OF_CLASSES), ("classification", OF_PAIRS)])
+def test_the_template_names_every_key_there_is(name, others):
+    text = preset(name)
+    wanted = {*keys(Recipe), *keys(ArmSection), *keys(CostSection), *keys(FusionSection)} - others
+    missing = [key for key in wanted if not re.search(rf"\b{key}:", text)]
     assert missing == []
 
 
-def test_init_writes_it_and_overwrites_nothing(graft, tmp_path):
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_init_writes_it_and_overwrites_nothing(name, graft, tmp_path):
     path = tmp_path / "mine.yaml"
-    assert graft("init", "pairs", path).code == 0
-    assert path.read_text(encoding="utf-8") == preset("pairs")
+    assert graft("init", name, path).code == 0
+    assert path.read_text(encoding="utf-8") == preset(name)
     path.write_text("mine", encoding="utf-8")
-    answer = graft("init", "pairs", path)
+    answer = graft("init", name, path)
     assert answer.code == 3
     assert "--force" in answer.stderr
     assert path.read_text(encoding="utf-8") == "mine"
-    assert graft("init", "pairs", path, "--force", "--json").document["file"] == str(path)
-    assert path.read_text(encoding="utf-8") == preset("pairs")
+    assert graft("init", name, path, "--force", "--json").document["file"] == str(path)
+    assert path.read_text(encoding="utf-8") == preset(name)
 
 
 def test_a_comment_of_prose_stays_a_comment():
     assert uncommented("# a word: here\n#key: 1\n  #  - {a: 1}\n") == (
         "# a word: here\nkey: 1\n    - {a: 1}\n"
     )
+
+
+@pytest.mark.parametrize("kind", ["pairs", "match"])
+@pytest.mark.parametrize("quick", [False, True])
+def test_a_demo_reads_what_its_generator_writes(kind, quick, tmp_path):
+    write = write_matches if kind == "match" else write_compatibility
+    train, _ = write(tmp_path, 1)
+    path = tmp_path / "demo.yaml"
+    path.write_text(preset(f"demo-{kind}"), encoding="utf-8")
+    data = load_recipe(path, QUICK[kind] if quick else ()).recipe.data
+    wanted = {*data.columns.values(), *data.texts, *data.table, *data.slices}
+    assert wanted == set(read_table(train).frame)

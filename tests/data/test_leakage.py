@@ -1,5 +1,6 @@
 """What training rows give away: by hand, on real data, and gone after the repair."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,6 @@ from graft.core.jsonable import to_plain
 from graft.core.roles import Split
 from graft.data.leakage import leakage_report, leaked_ids, repaired_split
 from graft.data.loading import dataset_from_frames, load_dataset, report_on
-from graft.data.readers import read_table
 
 REAL = Path(__file__).parents[3] / "shared" / "data"
 needs_real = pytest.mark.skipif(not REAL.is_dir(), reason="../shared/data is not here")
@@ -137,11 +137,17 @@ def test_dating_pairs_known_truth():
 
 @needs_real
 def test_banking77_known_truth():
-    frames = []
-    for name in ("train", "test"):
-        table = read_table(REAL / "banking77" / f"{name}.csv")
-        ids = [f"{name}:{number}" for number in table.source_rows]
-        frames.append(table.frame.rename(columns={"text": "sentence1"}).assign(row=ids))
-    leak = leakage_report(*frames, Split.test, LeakageSection(), ("sentence1",))
-    # 25 with letters and word borders kept, 3 more such as "top up" and "topup" without borders.
-    assert (leak.rows, leak.exact, leak.normalised) == (3080, 0, 28)
+    section = DataSection(
+        train="train.csv",
+        test="test.csv",
+        texts=("text",),
+        columns={"label": "category"},
+        split={"validation": 0},
+    )
+    dataset, known = load_dataset(section, REAL / "banking77", 42, "classification")
+    (leak,) = known.leakage
+    assert (leak.rows, leak.exact, leak.normalised, leak.clean_rows) == (3080, 0, 25, 3055)
+    train, test = dataset.rows(Split.train), dataset.rows(Split.test)
+    words = {tuple(re.findall(r"\w+", text.lower())) for text in train["text"]}
+    stand = [tuple(re.findall(r"\w+", text.lower())) in words for text in test["text"]]
+    assert leaked_ids(leak) == set(test["row"][stand])

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from graft.config.recipe import SplitSection
 from graft.core.errors import DataError
+from graft.core.facts import RowFacts
 from graft.core.roles import Split
 from graft.data.normal_form import input_keys, normalise
 from graft.data.splits import deal, text_components
@@ -131,3 +132,75 @@ def test_missing_role_is_an_error():
     for method, role in (("grouped", "group"), ("by_time", "time")):
         with pytest.raises(DataError, match=f"data.columns.{role}"):
             sides(rows(50).drop(columns=role), method)
+
+
+CLASSES = RowFacts(texts=("title", "review"), classes=tuple(f"c{i}" for i in range(9)))
+
+
+def class_rows(count: int, seed: int = 0, sizes: list[int] | None = None) -> pd.DataFrame:
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(9, size=count) if sizes is None else np.repeat(np.arange(9), sizes)
+    count = len(labels)
+    return pd.DataFrame(
+        {
+            "title": [f"title {i}" if i % 3 else "" for i in rng.integers(count, size=count)],
+            "review": [f"these are words {i} enough" for i in rng.integers(count, size=count)],
+            "label": labels.astype(float),
+            "group": [f"g{i}" for i in rng.integers(max(count // 5, 5), size=count)],
+            "time": rng.random(count),
+        }
+    )
+
+
+@pytest.mark.parametrize("method", ["stratified", "grouped", "by_text", "by_time"])
+def test_every_method_deals_out_classes(method):
+    frame = class_rows(300)
+    dealt = deal(frame, SplitSection(method=method), 1, BOTH, CLASSES)
+    assert set(dealt) == {"train", "validation", "test"}
+    assert abs((dealt == "test").sum() - 60) <= (20 if method == "by_text" else 2)
+
+
+def test_each_class_keeps_its_share_however_many_there_are():
+    frame = class_rows(0, sizes=[100, 100, 90, 80, 70, 60, 50, 40, 10])
+    frame["review"] = [f"no two of these are equal {i}" for i in range(600)]
+    dealt = deal(frame, SplitSection(test=0.2, validation=0), 1, (Split.test,), CLASSES)
+    held = frame["label"][dealt == "test"].value_counts().sort_index().to_numpy()
+    assert held.sum() == 120
+    assert np.abs(held - [20, 20, 18, 16, 14, 12, 10, 8, 2]).max() <= 1
+
+
+@given(
+    sizes=st.lists(st.integers(1, 12), min_size=9, max_size=9),
+    test=st.floats(0.1, 0.9),
+    seed=st.integers(0, 99),
+)
+@settings(max_examples=60, deadline=None)
+def test_no_class_loses_its_last_training_row(sizes, test, seed):
+    frame = class_rows(0, sizes=sizes, seed=seed)
+    try:
+        dealt = deal(frame, SplitSection(test=test), seed, BOTH, CLASSES)
+    except DataError as error:
+        assert "would be empty" in str(error)
+        return
+    assert set(frame["label"][dealt == "train"]) == set(range(9))
+
+
+def test_a_missing_text_links_no_rows():
+    frame = pd.DataFrame({"title": ["", "", "A b!", "x"], "review": ["a b", "c", "d", ""]})
+    assert text_components(frame, CLASSES).tolist() == [0, 1, 0, 2]
+
+
+def test_equal_short_titles_are_dealt_apart_and_equal_reviews_together():
+    facts = RowFacts(("title", "review"), ("age",), classes=("n", "y"))
+    long = "the very same long review"
+    frame = pd.DataFrame(
+        {
+            "title": ["Love it"] * 40,
+            "review": [""] * 20 + [long] * 20,
+            "age": np.arange(40.0),
+            "label": [0.0, 1.0] * 20,
+        }
+    )
+    dealt = deal(frame, SplitSection(test=0.5, validation=0), 1, (Split.test,), facts)
+    assert len(set(dealt[:20])) == 2
+    assert len(set(dealt[20:])) == 1

@@ -9,11 +9,14 @@ from typing import Any
 import pandas as pd
 
 from faults.graft_runs import frames, graft_run
-from faults.zoo import Planted, Registry, sabotage
+from faults.zoo import Asked, Planted, Registry, sabotage
+from graft.audits.evidence import DataEvidence
+from graft.audits.registry import DATA_CHECKS
+from graft.config.recipe import DataSection
 from graft.core.findings import Status
 from graft.data import loading
 from graft.runs import pipeline
-from tiny_models import colour_pairs, write_jsonl
+from tiny_models import colour_pairs, colour_rows, write_jsonl
 
 fault = Registry()
 
@@ -104,3 +107,31 @@ def split_of_an_earlier_run(folder: Path) -> Planted:
 
     with sabotage(pipeline, "save_splits", stale):
         return graft_run(folder)
+
+
+def table_run(*columns: str, **more: Any) -> Planted:
+    """Return what the checks of the data say of colour rows with more table columns."""
+    rows = colour_rows(120, 1).drop(columns="row").assign(**more)
+    section = DataSection(
+        train="memory",
+        texts=("title", "note"),
+        table=("size", "shop", *columns),
+        columns={"label": "label"},
+    )
+    dataset, report = loading.dataset_from_frames(rows, section, 1, task="classification")
+    return Planted((Asked(DATA_CHECKS, DataEvidence(report, dataset.frame, {})),))
+
+
+@fault("DAT-27", "target_leakage")
+def rating_given_with_the_outcome(folder: Path) -> Planted:
+    """Stars that a customer gives together with the recommendation stand in the table."""
+    labels = colour_rows(120, 1)["label"]
+    return table_run(
+        "stars", stars=[3 * int(label) + index % 3 for index, label in enumerate(labels)]
+    )
+
+
+@fault("DAT-22", "identifier_columns", status=Status.warned)
+def number_of_the_order(folder: Path) -> Planted:
+    """The number of the order is given as a table column."""
+    return table_run("order", order=list(range(4000, 4120)))

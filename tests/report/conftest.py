@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from class_report_folder import build as build_classes
 from graft.core.costs import RunCost
 from graft.core.experiment import ExperimentIndex, RunEntry
 from graft.core.files import sha256_text, write_json, write_text
@@ -393,7 +394,7 @@ def _data(rows: pd.DataFrame) -> DataReport:
         "Given by the files; validation is 5 % of train.",
         {"text": "sentence1"},
         ("subcategory",),
-        (f"A note with {SCRIPT}",),
+        notes=(f"A note with {SCRIPT}",),
     )
 
 
@@ -598,3 +599,17 @@ def training_folder(trained: Path, tmp_path: Path) -> Path:
 def build_folder() -> Callable[[Path], Path]:
     """The builder itself."""
     return build
+
+
+@pytest.fixture(scope="session")
+def two(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run folder of a classification of two classes."""
+    folder = tmp_path_factory.mktemp("two") / "match"
+    return build_classes(folder, ("0", "1"), "roc_auc")
+
+
+@pytest.fixture(scope="session")
+def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run folder of a classification of more classes than charts can show."""
+    names = tuple(f"intent_{i:02d}_of_a_customer" for i in range(26))
+    return build_classes(tmp_path_factory.mktemp("many") / "match", names, "balanced_accuracy")

@@ -50,10 +50,12 @@ def opened(browser, address, width, scheme="light"):
     raise AssertionError("the charts were not drawn")
 
 
-@pytest.fixture(params=["experiment", "training"])
+@pytest.fixture(params=["experiment", "two", "many", "training"])
 def either(request, address, trained):
     if request.param == "experiment":
         return address, 8
+    if request.param != "training":
+        return write_report(request.getfixturevalue(request.param)).as_uri(), 8
     return write_training_report(trained).as_uri(), 3
 
 

@@ -5,8 +5,9 @@ import yaml
 
 from graft.core.errors import RunFolderError
 from graft.core.layout import ExperimentPaths
-from graft.report.card import loading_code, write_card
+from graft.report.card import write_card
 from graft.report.evidence import read_evidence
+from graft.report.usage import loading_code
 
 
 @pytest.fixture

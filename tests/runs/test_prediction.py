@@ -17,7 +17,7 @@ from sentence_transformers import SentenceTransformer
 
 from graft.core.errors import InputError
 from graft.core.files import committed_folder
-from graft.runs import prediction
+from graft.runs import prediction, scorers
 from graft.runs.prediction import predict_file
 from graft.tasks.pairs import PairsTask
 from tiny_models import colour_pairs, write_jsonl
@@ -129,7 +129,7 @@ def test_an_error_in_the_middle_leaves_the_old_file(
             raise KeyboardInterrupt
         return {"score": np.zeros(len(rows))}
 
-    monkeypatch.setattr(prediction, "pair_columns", fails)
+    monkeypatch.setattr(scorers, "pair_columns", fails)
     with pytest.raises(KeyboardInterrupt):
         predict_file(model, file, target, {})
     assert target.read_text() == "old"

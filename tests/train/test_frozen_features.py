@@ -58,8 +58,8 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def job_of(base: Path, folder: Path, recipe: Mapping[str, Any], **training: Any) -> TrainingJob:
     """Return an arm ready to train on 24 pairs, validated on 8 others."""
     arm = ArmSection.model_validate({**recipe, "training": {**TRAINING, **training}})
-    model, _ = TASK.build(arm, locate_base(str(base)), 0)
     frame = colour_pairs(32, 3).assign(row=lambda f: f.index.astype(str))
+    model, _ = TASK.build(arm, locate_base(str(base)), 0, frame[:24])
     examples, held_out = (TASK.prepare(part, model) for part in (frame[:24], frame[24:]))
     assigned = assign_groups(
         arm,

@@ -55,6 +55,8 @@ def read_adapter(folder: Path) -> dict[str, AdapterMatrices]:
     halves: dict[str, dict[str, torch.Tensor]] = defaultdict(dict)
     problems = []
     for key, tensor in read_tensors(folder).items():
+        if "/" in key:
+            continue  # of a module beside the adapter, such as a head
         module, _, half = key.removesuffix(".weight").rpartition(".")
         if half not in ("lora_A", "lora_B") or tensor.ndim != 2:
             problems.append(Problem(key, "is no matrix of a plain LoRA adapter", "save it again"))

@@ -8,8 +8,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from graft.audits.contract import listed
+from graft.metrics.probabilities import probability_names
+
+Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -22,12 +27,13 @@ class Agreement:
         only_right: Rows that only the second holds.
         repeated: Rows that one of them holds more than once.
         not_finite: Rows whose score is NaN or infinite in one of them.
-        largest: Largest absolute difference of the scores, None without a comparable row.
-        mean: Mean absolute difference.
+        largest: Largest absolute difference of the scores, None without a comparable row. Where
+            there are probabilities of all classes, these are the scores.
+        mean: Mean absolute difference of the scores that differ most in each row.
         differing: Rows whose scores differ by more than the tolerance.
-        decided: Rows with a threshold.
-        flipped: Rows whose decision at the threshold differs.
-        worst: The rows that lie furthest apart.
+        decided: Rows with a threshold, or with a predicted class.
+        flipped: Rows whose decision differs.
+        worst: The rows that lie furthest apart, with their scores.
     """
 
     rows: int
@@ -60,9 +66,9 @@ def compare(left: pd.DataFrame, right: pd.DataFrame, tolerance: float) -> Agreem
     """Return how far the scores of `right` lie from those of `left`, row by row.
 
     Args:
-        left: Columns `row`, `score` and, if there are decisions, `threshold`; its thresholds
-            decide for both.
-        right: Columns `row`, `score`.
+        left: Columns `row`, `score` and, if there are decisions, `threshold`, which decides for
+            both, or `predicted` with the probabilities `p_0`, `p_1`, ….
+        right: Columns `row`, `score`, and of more than two classes those too.
         tolerance: Difference above which a row counts as differing.
 
     Example:
@@ -74,17 +80,16 @@ def compare(left: pd.DataFrame, right: pd.DataFrame, tolerance: float) -> Agreem
     repeated = {name for frame in (first, second) for name in frame.index[frame.index.duplicated()]}
     first, second = first[~first.index.duplicated()], second[~second.index.duplicated()]
     both = first.index.intersection(second.index)
-    one = first.loc[both, "score"].to_numpy(np.float64)
-    two = second.loc[both, "score"].to_numpy(np.float64)
-    finite = np.isfinite(one) & np.isfinite(two)
+    columns = [name for name in probability_names(first.columns) if name in second] or ["score"]
+    one = first.loc[both, columns].to_numpy(np.float64)
+    two = second.loc[both, columns].to_numpy(np.float64)
+    finite = np.isfinite(one).all(axis=1) & np.isfinite(two).all(axis=1)
     names = both.to_numpy()
-    one, two, known = one[finite], two[finite], names[finite]
+    known, kept = names[finite], both[finite]
+    one, two = _furthest(one[finite], two[finite])
     gap = np.abs(one - two)
-    thresholds = np.full(len(one), np.nan)
-    if "threshold" in first:
-        thresholds = first.loc[both, "threshold"].to_numpy(np.float64)[finite]
-    decided = np.isfinite(thresholds)
-    flipped = decided & ((one >= thresholds) != (two >= thresholds))
+    decided, differs = _decisions(first.loc[kept], second.loc[kept])
+    flipped = decided & differs
     order = np.argsort(-gap, kind="stable")[:5]
     return Agreement(
         rows=len(both),
@@ -99,6 +104,24 @@ def compare(left: pd.DataFrame, right: pd.DataFrame, tolerance: float) -> Agreem
         flipped=_sorted(known[flipped]),
         worst=tuple((str(known[i]), float(one[i]), float(two[i])) for i in order),
     )
+
+
+def _furthest(one: Floats, two: Floats) -> tuple[Floats, Floats]:
+    """Return of each row the two values that lie furthest apart, from shape (rows, columns)."""
+    place = np.abs(one - two).argmax(axis=1)[:, None]
+    return np.take_along_axis(one, place, 1)[:, 0], np.take_along_axis(two, place, 1)[:, 0]
+
+
+def _decisions(left: pd.DataFrame, right: pd.DataFrame) -> tuple[Flags, Flags]:
+    """Return which rows are decided, and whether both decide otherwise."""
+    if "predicted" in left and "predicted" in right:
+        differs = left["predicted"].to_numpy(np.float64) != right["predicted"].to_numpy(np.float64)
+        return np.ones(len(left), dtype=bool), differs
+    if "threshold" not in left:
+        return np.zeros(len(left), dtype=bool), np.zeros(len(left), dtype=bool)
+    thresholds = left["threshold"].to_numpy(np.float64)
+    reached = [frame["score"].to_numpy(np.float64) >= thresholds for frame in (left, right)]
+    return np.isfinite(thresholds), reached[0] != reached[1]
 
 
 def _by_row(frame: pd.DataFrame) -> pd.DataFrame:

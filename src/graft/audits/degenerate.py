@@ -12,6 +12,9 @@ from graft.core.errors import NotApplicableError
 from graft.core.findings import Status
 from graft.core.probes import Spread
 from graft.core.seeds import generator
+from graft.evaluate.scoring import prediction_columns
+from graft.metrics.catalogue import metric as metric_of
+from graft.metrics.decisions import decisions
 
 CONSTANT = 1e-6  # spread of scores below which they are one answer
 ROWS_NEEDED = 20
@@ -24,35 +27,32 @@ SHRINKAGE = 0.2  # of the base's distance to 1 that must be left
 def varied_predictions(evidence: RunEvidence) -> Answer:
     """Return whether the model gives different rows different answers."""
     test = evidence.given("test", evidence.test)
-    scores = test["score"].to_numpy(np.float64)
-    classes = np.unique(_answers(test))
-    labels = test["label"].nunique()
+    scores, labels = test["score"].to_numpy(np.float64), int(test["label"].nunique())
+    decided = decisions(prediction_columns(test))
+    answers = len(np.unique(scores if decided is None else decided))
     shown = {
         "rows": len(test),
         "spread": float(np.ptp(scores)) if len(scores) else None,
-        "labels": int(labels),
-        "answers": len(classes),
+        "labels": labels,
+        "answers": answers,
     }
     if len(test) < 2 or labels < 2:
         raise NotApplicableError("the test rows do not hold two different labels")
     fix = "Lower the rate, weight the classes, or look for labels that carry nothing."
-    if np.ptp(scores) <= CONSTANT:
+    several = "predicted" in test  # of more than two classes the score belongs to another each time
+    if not several and np.ptp(scores) <= CONSTANT:
         summary = f"All {len(test)} test rows get the same score, {scores[0]:.4g}."
         return Answer(Status.failed, summary, shown, fix)
-    if len(classes) == 1 and len(test) >= ROWS_NEEDED:
+    if answers == 1 and len(test) >= ROWS_NEEDED:
         summary = f"All {len(test)} test rows get the same answer, although their labels differ."
-        status = Status.failed if "predicted" in test else Status.warned
-        return Answer(status, summary, shown, fix)
+        # A control is meant to learn nothing; of many classes it then takes the largest.
+        fails = several and evidence.control == "none"
+        return Answer(Status.failed if fails else Status.warned, summary, shown, fix)
+    if several:
+        summary = f"{len(test)} test rows of {labels} classes are decided for {answers} classes."
+        return Answer(Status.passed, summary, shown)
     summary = f"The scores of {len(test)} test rows spread over {np.ptp(scores):.3g}."
     return Answer(Status.passed, summary, shown)
-
-
-def _answers(test: pd.DataFrame) -> np.ndarray[tuple[int], np.dtype[np.generic]]:
-    if "predicted" in test:
-        return test["predicted"].to_numpy()
-    if "threshold" in test:
-        return (test["score"] >= test["threshold"]).to_numpy()
-    return test["score"].to_numpy()
 
 
 def label_order(evidence: RunEvidence) -> Answer:
@@ -60,6 +60,8 @@ def label_order(evidence: RunEvidence) -> Answer:
     _not_for_controls(evidence)
     test = evidence.given("test", evidence.test)
     base = evidence.given("base", evidence.base)
+    if "predicted" in test:
+        raise NotApplicableError("among more than two classes there is no order")
     if len(test) < ROWS_NEEDED or test["label"].nunique() < 2:
         raise NotApplicableError(f"fewer than {ROWS_NEEDED} test rows with different labels")
     order, p_value = _rank_order(test)
@@ -108,9 +110,12 @@ def beyond_chance(evidence: RunEvidence) -> Answer:
         f"The primary metric is {value:.4f}; with shuffled labels it lies between {low:.4f} and"
         f" {high:.4f} in 95 of 100 cases."
     )
+    fix = "Do not use the model: look at the labels, the rate and the number of steps."
     if low <= value <= high:
-        fix = "Do not use the model: look at the labels, the rate and the number of steps."
         return Answer(Status.warned, f"No better than chance. {summary}", shown, fix)
+    upwards = evidence.primary_name is None or metric_of(evidence.primary_name).higher_is_better
+    if value < low if upwards else value > high:
+        return Answer(Status.warned, f"Worse than chance. {summary}", shown, fix)
     return Answer(Status.passed, summary, shown)
 
 

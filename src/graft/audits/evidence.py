@@ -65,6 +65,7 @@ class RunEvidence:
         spread: How much of their space the artefact's embeddings use.
         base_spread: The same of the untouched base.
         saves: What a trainer wrote to disk; only of trainings that Graft did not run.
+        few: Training rows of each class that the arm was to take, None for all.
         missing: Field to the reason why it is None.
     """
 
@@ -95,6 +96,7 @@ class RunEvidence:
     spread: Spread | None = None
     base_spread: Spread | None = None
     saves: Saves | None = None
+    few: int | None = None
     missing: Mapping[str, str] = field(default_factory=dict)
 
     def given(self, name: str, value: T | None) -> T:
@@ -115,6 +117,7 @@ class DataEvidence:
         splits: Every row with its split: columns `row`, `split`.
         seen: Arm to the ledger of the rows that it saw; empty before training.
         options: What became of the options that are not of one arm.
+        few: Arms that take a few rows of each class on purpose.
         missing: Field to the reason why it is None.
     """
 
@@ -122,6 +125,7 @@ class DataEvidence:
     splits: pd.DataFrame | None
     seen: Mapping[str, Ledger]
     options: OptionUse | None = None
+    few: frozenset[str] = frozenset()
     missing: Mapping[str, str] = field(default_factory=dict)
     name: str = "data"
 
@@ -147,6 +151,7 @@ def read_evidence(
     primary: Primary,
     method: str,
     control: str = "none",
+    few: int | None = None,
 ) -> RunEvidence:
     """Return what the arm `run` left in its folder.
 
@@ -157,6 +162,7 @@ def read_evidence(
         primary: The primary metric of a frame of predictions.
         method: `full`, `lora` or `head`.
         control: The control that the arm is, or `none`.
+        few: Training rows of each class that the arm takes, None for all.
 
     Raises:
         RunFolderError: A file is there and cannot be read.
@@ -200,6 +206,7 @@ def read_evidence(
         served=reader.json("served", files.served, Reading),
         spread=reader.json("spread", files.spread, Spread),
         base_spread=reader.json("base_spread", base_run.spread, Spread),
+        few=few,
         missing=reader.missing,
     )
 
@@ -239,8 +246,12 @@ def read_trainer_evidence(files: RunPaths, base_folder: Path | None, method: str
     )
 
 
-def read_data_evidence(paths: ExperimentPaths) -> DataEvidence:
+def read_data_evidence(paths: ExperimentPaths, few: frozenset[str] = frozenset()) -> DataEvidence:
     """Return what is known about the rows, before or after training.
+
+    Args:
+        paths: The experiment.
+        few: Arms that take a few rows of each class on purpose.
 
     Raises:
         RunFolderError: A file is there and cannot be read.
@@ -252,6 +263,7 @@ def read_data_evidence(paths: ExperimentPaths) -> DataEvidence:
         splits=reader.read("splits", paths.splits, read_frame),
         seen={arm: read_json(file, Ledger) for arm, file in ledgers.items() if file.exists()},
         options=reader.json("options", paths.options, OptionUse),
+        few=few,
         missing=reader.missing,
     )
 

@@ -16,6 +16,7 @@ from graft.core.origins import LoadReport, Origin, TensorOrigin
 from graft.models.patterns import matching
 from graft.models.tensors import weight_files
 
+NEW_HEAD = "head: new"  # as a task says it of the head that it adds
 _CONTROL = "control: random initialisation on purpose"
 _FAULTS = {
     "missing": "are in no file",
@@ -57,6 +58,7 @@ def load_ledger(evidence: RunEvidence) -> Answer:
         "tied": sum(t.origin == Origin.tied for t in loaded),
         "added": listed(sorted(added)),
         "allowed": listed(sorted(excused)),
+        "left_out": listed(load.left_out),
         **{key: listed(names) for key, names in faults.items()},
     }
     share = (
@@ -72,6 +74,7 @@ def load_ledger(evidence: RunEvidence) -> Answer:
         fix = "Give the whole checkpoint with its own config, or name the tensor in `base.allow`."
         return Answer(Status.failed, sentence([share, *problems]), shown, fix)
     more = f"; the {plan.method} method adds {len(added)}" if added else ""
+    more += f"; left out on purpose: {named(load.left_out)}" if load.left_out else ""
     return Answer(Status.passed, f"{share}, bit for bit{more}.", shown)
 
 
@@ -82,10 +85,10 @@ def _is_random(load: LoadReport) -> bool:
 
 
 def _is_added(tensor: TensorOrigin, method: str) -> bool:
-    if method == "lora":
-        is_lora = is_matrix(tensor.name, "lora_A") or is_matrix(tensor.name, "lora_B")
-        return is_lora and tensor.source.startswith("adapter")
-    return method == "head" and tensor.source.startswith("head")
+    if tensor.source.startswith(NEW_HEAD):
+        return True
+    is_lora = is_matrix(tensor.name, "lora_A") or is_matrix(tensor.name, "lora_B")
+    return method == "lora" and is_lora and tensor.source.startswith("adapter")
 
 
 def _differs(tensor: TensorOrigin) -> bool:

@@ -59,7 +59,7 @@ def merge_algebra(evidence: RunEvidence) -> Answer:
         adapter = read_adapter(_existing(evidence.paths.adapter))
     except ModelError as error:
         return _unreadable(error)
-    base, merged = read_tensors(folder), read_tensors(_existing(evidence.paths.model))
+    base, merged = _read_base(folder, evidence), read_tensors(_existing(evidence.paths.model))
     in_base = match_names([f"{module}.weight" for module in adapter], list(base))
     in_merged = match_names(list(base), list(merged))
     found = [_measure(n, pair, base, merged, in_base, in_merged) for n, pair in adapter.items()]
@@ -68,6 +68,8 @@ def merge_algebra(evidence: RunEvidence) -> Answer:
     changed = [name for name in compared if not _same(base[name], merged[in_merged[name]])]
     lost = sorted(n for n in others if n not in in_merged and _must_stay(n, base, evidence))
     leftover = sorted(name for name in merged if "lora_" in name)
+    beside = {n: t for n, t in read_tensors(evidence.paths.adapter).items() if "/" in n}
+    apart = sorted(n for n, t in beside.items() if n not in merged or not _same(t, merged[n]))
     wrong = [matrix for matrix in found if matrix.verdict != "merged"]
     problems = [
         f"{len(names)} of {len(found)} matrices {verdict} ({named(names)})"
@@ -79,6 +81,7 @@ def merge_algebra(evidence: RunEvidence) -> Answer:
             (changed, "tensors without adapter changed"),
             (lost, "tensors of the base are not in it"),
             (leftover, "adapter tensors are still in it"),
+            (apart, "tensors saved beside the adapter are not in it as they were"),
         )
         if names
     ]
@@ -92,6 +95,8 @@ def merge_algebra(evidence: RunEvidence) -> Answer:
         "changed_without_adapter": listed(changed),
         "lost": listed(lost),
         "leftover": listed(leftover),
+        "beside_the_adapter": listed(sorted(beside)),
+        "changed_beside_it": listed(apart),
         "only_in_merged": listed(sorted(set(merged) - set(in_merged.values()))),
     }
     if problems:
@@ -109,6 +114,12 @@ def _unreadable(error: ModelError) -> Answer:
     summary = f"The saved adapter cannot be judged: {'; '.join(problems)}."
     fix = "Save the adapter again, from memory, as plain LoRA."
     return Answer(Status.failed, summary, {"problems": problems}, fix)
+
+
+def _read_base(folder: Path, evidence: RunEvidence) -> dict[str, torch.Tensor]:
+    """Return the tensors of the base but for those of modules that the model does without."""
+    left_out = tuple(f"{module}/" for module in evidence.load.left_out) if evidence.load else ()
+    return {n: t for n, t in read_tensors(folder).items() if not n.startswith(left_out)}
 
 
 def _existing(folder: Path) -> Path:

@@ -17,6 +17,7 @@ from graft.audits import (
     rows,
     saving,
     supervision,
+    tables,
     trainable,
     trainers,
 )
@@ -40,7 +41,7 @@ ARM_CHECKS: tuple[Check[RunEvidence], ...] = (
     *equivalence.ACCUMULATION,
     *options.CHECKS,
 )
-DATA_CHECKS: tuple[Check[DataEvidence], ...] = rows.DATA_CHECKS
+DATA_CHECKS: tuple[Check[DataEvidence], ...] = (*rows.DATA_CHECKS, *tables.DATA_CHECKS)
 # Of a whole experiment, whose stages have read its recipe.
 RECIPE_CHECKS: tuple[Check[DataEvidence], ...] = options.RECIPE_CHECKS
 # Of a training that another library ran and a callback watched.

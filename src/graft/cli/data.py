@@ -19,7 +19,7 @@ Output = Annotated[Path, typer.Option("--output", metavar="DIR", help="A new or 
 Repair = Annotated[
     bool, typer.Option("--repair", help="Leave out the training rows that give others away.")
 ]
-Kind = Annotated[Literal["compatibility"], typer.Argument(help="Which generator.")]
+Kind = Annotated[Literal["compatibility", "match"], typer.Argument(help="Which generator.")]
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Where the files go.")]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="The same seed gives the same rows.")]
 
@@ -67,11 +67,13 @@ def split(
 
         loaded = load_recipe(recipe, settings or ())
         section = loaded.recipe.data
-        dataset, report = load_dataset(section, loaded.folder, loaded.recipe.seed)
+        dataset, report = load_dataset(
+            section, loaded.folder, loaded.recipe.seed, loaded.recipe.task
+        )
         removed = 0
         if repair:
             dataset, removed = repaired_split(dataset, section.leakage)
-            report = report_on(dataset, section, report.notes)
+            report = report_on(dataset, section)
         counts = write_splits(dataset, report, folder)
         lines = [f"Wrote {written(counts)} and report.json to {folder}."]
         if repair:
@@ -87,7 +89,9 @@ def generate(
     """Write generated rows, with their truth."""
     with answering(json, quiet) as output:
         from graft.synthetic.compatibility import write_compatibility
+        from graft.synthetic.matches import write_matches
 
-        train, test = write_compatibility(folder, seed)
+        write = write_matches if kind == "match" else write_compatibility
+        train, test = write(folder, seed)
         lines = [f"Wrote {train}, {test} and {folder / 'TRUTH.md'} ({kind}, seed {seed})."]
         output.answer({"train": str(train), "test": str(test), "seed": seed}, lines)

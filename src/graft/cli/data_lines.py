@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.table import Table
 
+MOST_LABELS = 12
 KINDS = ("exact", "normalised", "near", "shared_any", "shared_all", "groups", "time")
 
 
@@ -26,8 +27,16 @@ def data_lines(report: DataReport, findings: Findings) -> list[RenderableType]:
         f"Splits: {report.split_method}",
         f"Columns: {columns}",
     ]
+    if report.facts.classes:
+        lines.append(f"Texts: {', '.join(report.facts.texts)}")
+    if report.facts.table:
+        numbers, categories = report.facts.numbers, report.facts.categories
+        kinds = (("numbers", numbers), ("categories", categories))
+        shown = "; ".join(f"{kind} {', '.join(names)}" for kind, names in kinds if names)
+        lines.append(f"Table: {shown}")
     if report.ignored_columns:
-        lines.append(f"Not read: {', '.join(report.ignored_columns)}")
+        names = [name or "(no name)" for name in report.ignored_columns]
+        lines.append(f"Not read: {', '.join(names)}")
     lines += [f"Note: {note}" for note in report.notes]
     if report.leakage:
         lines.append(leakage_table(report.leakage))
@@ -38,7 +47,7 @@ def splits_table(splits: tuple[SplitReport, ...]) -> Table:
     """Return one line per split: rows, labels, repeats, lengths."""
     rows = []
     for split in splits:
-        labels = ", ".join(f"{label}: {count(number)}" for label, number in split.labels.items())
+        labels = _labels(split.labels)
         longest = [text.tokens_max for text in split.lengths if text.tokens_max is not None]
         cut = [text.truncated for text in split.lengths if text.truncated is not None]
         rows.append(
@@ -55,6 +64,21 @@ def splits_table(splits: tuple[SplitReport, ...]) -> Table:
     numbers = ("rows", "duplicates", "contradictions", "longest text, tokens", "truncated")
     names = ("split", "rows", "labels", *numbers[1:])
     return table("Rows", names, rows, numbers)
+
+
+def _labels(counts: dict[str, int]) -> str:
+    """Return the count of each label, or of many labels the fewest and the most.
+
+    Example:
+        >>> _labels({"no": 3, "yes": 5})
+        'no: 3, yes: 5'
+        >>> _labels({str(label): 10 + label for label in range(20)})
+        '20 labels of 10 to 29 rows'
+    """
+    if len(counts) > MOST_LABELS:
+        fewest, most = min(counts.values()), max(counts.values())
+        return f"{len(counts)} labels of {count(fewest)} to {count(most)} rows"
+    return ", ".join(f"{label}: {count(number)}" for label, number in counts.items())
 
 
 def leakage_table(reports: tuple[LeakageReport, ...]) -> Table:

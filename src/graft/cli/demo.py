@@ -13,11 +13,21 @@ from graft.cli.output import answering
 from graft.cli.run import run_recipe
 from graft.core.files import write_text
 
-Kind = Annotated[Literal["pairs"], typer.Argument(help="Which demo.")]
+Kind = Annotated[
+    Literal["pairs", "match"],
+    typer.Argument(help="pairs of texts, or match: a classification of texts and table."),
+]
 Folder = Annotated[Path, typer.Option("--output", metavar="DIR", help="Where everything goes.")]
-Quick = Annotated[bool, typer.Option("--quick", help="One epoch instead of four.")]
+Quick = Annotated[bool, typer.Option("--quick", help="One epoch of adapting.")]
 # A quick demo is another experiment; its folder must not be taken for the whole one.
-QUICK = ("name=demo-pairs-quick", "training.num_train_epochs=1", "evaluation.clusters=false")
+QUICK = {
+    "pairs": ("training.num_train_epochs=1", "evaluation.clusters=false"),
+    "match": (
+        "training.num_train_epochs=2",
+        "fusion.fused.method=average",
+        "evaluation.clusters=false",
+    ),
+}
 SEED = 42
 
 
@@ -28,22 +38,25 @@ def demo(
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Run everything on generated pairs.
+    """Run everything on generated rows.
 
-    The embedded model, fully fine-tuned and with LoRA, on rows whose surface misleads.
+    The embedded model on rows whose words mislead: pairs of flatmates, fully fine-tuned and with
+    LoRA; or nurses and hospitals, texts and table, against TF-IDF.
     """
     with answering(json, quiet) as output:
         from graft.synthetic.compatibility import write_compatibility
+        from graft.synthetic.matches import write_matches
 
-        data = folder / "demo-data"
-        write_compatibility(data, SEED)
+        write = write_matches if kind == "match" else write_compatibility
+        data = folder / ("demo-match-data" if kind == "match" else "demo-data")
+        write(data, SEED)
         recipe = data / f"demo-{kind}.yaml"
         write_text(recipe, preset(f"demo-{kind}"))
-        name = "demo-pairs-quick" if quick else "demo-pairs"
+        name = f"demo-{kind}-quick" if quick else f"demo-{kind}"
         page = (folder / name / "report.html").resolve().as_uri()
         after = (
             f"Open it in a browser: {page}",
             f"Made from {recipe}; the rule behind the rows stands in {data / 'TRUTH.md'}.",
         )
-        settings = QUICK if quick else ()
+        settings = (f"name={name}", *QUICK[kind]) if quick else ()
         run_recipe(output, recipe, settings, folder, restart=False, after=after)

@@ -10,8 +10,9 @@ from graft.cli.scores import scores_document
 from graft.core.findings import Finding, Findings, Status
 from graft.metrics import catalogue
 from graft.report import words
+from graft.report.cards import cards
 from graft.report.numerals import plural
-from graft.report.results import cards, key_metrics, leakage_of_test, score_lines
+from graft.report.results import key_metrics, leakage_of_test, score_lines
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -50,17 +51,17 @@ def comparison_lines(evidence: Evidence) -> list[RenderableType]:
 
 def verdicts(evidence: Evidence) -> list[str]:
     """Return the verdict on each arm in plain words, and what limits it."""
-    base = evidence.base.score("roc_auc") if evidence.base else None
     lines = [
         words.headline(evidence),
-        words.inverted_sentence("The untouched base", base),
+        words.inverted_reference(evidence),
         words.leakage_sentence(leakage_of_test(evidence)),
     ]
     for card in cards(evidence):
         lines += ["", f"{card.run.name} ({card.run.title}): {card.word}."]
         clean = f"On the clean rows: {card.clean}" if card.clean else ""
         ladder = f"Against the strongest baseline: {card.ladder}" if card.ladder else ""
-        lines += [f"  {line}" for line in (card.sentence, clean, card.certainty, ladder) if line]
+        told = (card.control, card.sentence, clean, card.certainty, ladder)
+        lines += [f"  {line}" for line in told if line]
     return [line for index, line in enumerate(lines) if line or index > 2]
 
 

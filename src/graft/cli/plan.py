@@ -76,12 +76,24 @@ def arm_lines(arm: ArmPreview) -> list[RenderableType]:
     ]
 
 
+def _default_pattern(group: str) -> str:
+    """Return what belongs to a group that the recipe does not name.
+
+    Example:
+        >>> _default_pattern("top.layer.5"), _default_pattern("layer.5")
+        ('layer.5 of top', 'layer.5')
+    """
+    owner, _, part = group.partition(".")
+    of_base = owner in ("layer", "layers", "block", "h") or not part
+    return DEFAULT_PATTERNS.get(group, group if of_base else f"{part} of {owner}")
+
+
 def groups_table(arm: ArmPreview) -> Table:
     """Return the resolved freeze plan, one line per group."""
     rows = []
     for group in arm.plan.groups:
         tensors = [tensor for tensor in arm.plan.tensors if tensor.group == group.name]
-        patterns = ", ".join(arm.patterns.get(group.name, ())) or DEFAULT_PATTERNS[group.name]
+        patterns = ", ".join(arm.patterns.get(group.name, ())) or _default_pattern(group.name)
         rows.append(
             (
                 group.name,

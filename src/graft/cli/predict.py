@@ -1,9 +1,9 @@
-"""`graft predict`: score the pairs of a file with a trained arm."""
+"""`graft predict`: score the rows of a file with a trained arm."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -11,11 +11,14 @@ from graft.cli.options import Json, Quiet
 from graft.cli.output import answering
 from graft.core.errors import InputError, Problem
 
+if TYPE_CHECKING:
+    from graft.runs.prediction import Predicted
+
 PrecisionName = Literal["auto", "fp32", "bf16"]
 Model = Annotated[
     Path, typer.Argument(metavar="RUN|MODEL", help="Folder of a trained arm, or its model folder.")
 ]
-Input = Annotated[Path, typer.Argument(metavar="INPUT", help="Rows with two texts; no labels.")]
+Input = Annotated[Path, typer.Argument(metavar="INPUT", help="Rows as in training; no labels.")]
 Target = Annotated[
     Path, typer.Argument(metavar="OUTPUT", help="The rows with scores: .parquet, .csv or .jsonl.")
 ]
@@ -47,22 +50,32 @@ def predict(
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Score the pairs of a file.
+    """Score the rows of a file.
 
-    They are also decided, at the threshold that the run chose on its validation rows. The file is
-    read and written part by part, so it may be of any length.
+    Pairs get a score, rows of a classification a class and the probability of every class. They
+    are decided at the threshold that the run chose on its validation rows. The file is read and
+    written part by part, so it may be of any length.
     """
     with answering(json, quiet) as output:
         wanted = named_columns(columns)
         from graft.runs.prediction import predict_file
 
         done = predict_file(model, source, target, wanted, precision)
-        lines = [f"Wrote {done.rows} rows with predicted_score to {target}."]
-        if done.threshold is None:
-            lines.append("No run stands behind the model, so nothing was decided.")
-        else:
-            lines.append(f"decision is true from a score of {done.threshold:.4f} on.")
+        lines = [f"Wrote {done.rows} rows with {done.added[0]} to {target}.", _decided(done)]
         output.answer({"output": str(target), "predicted": done}, lines)
+
+
+def _decided(done: Predicted) -> str:
+    """Return how scores became decisions, in words."""
+    known = done.threshold is not None
+    if done.positive:
+        at = f"{done.threshold:.4f}" if known else "0.5, since no run stands behind the model"
+        return f"predicted is '{done.positive}' from a score of {at} on."
+    if known:
+        return f"decision is true from a score of {done.threshold:.4f} on."
+    if "predicted" in done.added:
+        return "predicted is the class of the highest probability."
+    return "No run stands behind the model, so nothing was decided."
 
 
 def named_columns(text: str) -> dict[str, str]:

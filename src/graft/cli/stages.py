@@ -42,10 +42,12 @@ def baseline(
         experiment = opened(recipe, settings, runs)
         from graft.cli.scores import scores_document, scores_table
         from graft.runs.baselines import run_baselines
+        from graft.runs.experiment import bound
         from graft.runs.pipeline import prepare_data
         from graft.runs.stages import leaked_rows, score_runs
 
         rows, names = prepare_data(experiment), experiment.recipe.baselines
+        experiment = bound(experiment)
         run_baselines(experiment, rows, leaked_rows(experiment), names)
         score_runs(experiment, names)
         books = _books(experiment, names)
@@ -74,6 +76,7 @@ def train(
         experiment = opened(recipe, settings, runs)
         from graft.cli.training import training_document, training_lines
         from graft.runs.arms import train_arm
+        from graft.runs.experiment import bound
         from graft.runs.handover import check_target, hand_over
         from graft.runs.pipeline import prepare_data
         from graft.runs.stages import leaked_rows
@@ -83,6 +86,7 @@ def train(
             _refuse_several(names)
             check_target(target)
         rows = prepare_data(experiment)
+        experiment = bound(experiment)
         leaked = leaked_rows(experiment)
         done = [train_arm(experiment, name, rows, leaked) for name in names]
         places: list[RunPaths] = [hand_over(done[0], target)] if target else done
@@ -112,10 +116,13 @@ def evaluate(
         experiment = opened(recipe, settings, runs)
         from graft.cli.scores import scores_document, scores_table
         from graft.core.roles import Split
-        from graft.runs.stages import predict_artefacts, score_runs
+        from graft.runs.stages import fuse_runs, predict_artefacts, score_runs
 
         names = chosen(arms, experiment.recipe.arms)
         predict_artefacts(experiment, names)
+        fused = tuple(n for n, f in experiment.recipe.fusion.items() if f.arm in names)
+        fuse_runs(experiment, fused)
+        names = (*names, *fused)
         paths = experiment.paths
         there = tuple(
             name

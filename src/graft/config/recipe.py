@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+import re
+from collections.abc import Mapping
+from typing import Any, Literal, Self, get_args
 
 from pydantic import Field, field_validator, model_validator
 
-from graft.config.sections import ArmSection, BaseSection, Section
+from graft.config.sections import ArmSection, BaseSection, ClassLoss, PairLoss, Section
 
-TaskName = Literal["pairs"]
-BaselineName = Literal["majority", "tfidf", "base", "frozen_probe"]
+TaskName = Literal["pairs", "classification"]
+BASELINES: Mapping[str, tuple[str, ...]] = {
+    "pairs": ("majority", "tfidf", "base", "frozen_probe"),
+    "classification": ("majority", "tfidf", "table", "tfidf_table", "base"),
+}
+_PRIMARY = {"pairs": "spearman", "classification": "balanced_accuracy"}
+_LOSS = {"pairs": "cosine_similarity", "classification": "cross_entropy"}
+# Baselines that read table columns, and those that can be trained on a few rows of each class.
+OF_TABLE = ("table", "tfidf_table")
 LeakKind = Literal[
     "exact", "normalised", "near", "shared_text", "shared_texts_all", "group", "time"
 ]
@@ -56,6 +65,20 @@ class DataSection(Section):
     columns: dict[str, str] = Field(
         {}, description="Role to column: sentence1, sentence2, label (or score), group, time."
     )
+    texts: tuple[str, ...] = Field(
+        (), description="Text columns of a classification, in order; a row may lack some of them."
+    )
+    table: tuple[str, ...] = Field(
+        (),
+        description="Table columns of a classification: numbers and categories, told apart by "
+        "their values; any may be missing.",
+    )
+    categorical: tuple[str, ...] = Field(
+        (), description="Those of the table columns whose numbers are names."
+    )
+    positive: str | None = Field(
+        None, description="The positive one of two classes; the last in order if left out."
+    )
     label_range: tuple[float, float] = Field(
         (0.0, 1.0),
         description="Smallest and largest label of the files; labels are scaled to 0..1 by it.",
@@ -63,10 +86,21 @@ class DataSection(Section):
     slices: tuple[str, ...] = Field((), description="Columns by which metrics are reported too.")
     split: SplitSection = SplitSection()
     leakage: LeakageSection = LeakageSection()
+    max_rows: int | None = Field(
+        None, ge=10, description="Take so many rows of the training files, drawn by the seed."
+    )
     max_cell_bytes: int = Field(1_000_000, ge=1, description="Longest text that is taken.")
     on_bad_rows: Literal["stop", "drop"] = Field(
         "stop", description="stop: name them and end; drop: name them and go on without them."
     )
+
+    @field_validator("positive", mode="before")
+    @classmethod
+    def _as_a_class_is_named(cls, value: object) -> object:
+        # YAML reads 1 and true as a number and a truth value; classes are named as words.
+        if isinstance(value, bool):
+            return str(value).lower()
+        return str(value) if isinstance(value, int) else value
 
     @field_validator("label_range")
     @classmethod
@@ -76,10 +110,25 @@ class DataSection(Section):
         return value
 
 
+class CostSection(Section):
+    """What a wrong decision costs, in any unit; right ones cost nothing."""
+
+    false_positive: float = Field(gt=0, description="Cost of a negative row decided positive.")
+    false_negative: float = Field(gt=0, description="Cost of a positive row decided negative.")
+
+
 class EvaluationSection(Section):
     """How runs are scored and compared."""
 
-    primary: str = Field("spearman", description="The metric that decides the headline.")
+    primary: str = Field(
+        "spearman",
+        description="The metric that decides the headline; spearman for pairs, balanced_accuracy "
+        "for a classification.",
+    )
+    reference: str = Field("base", description="The run that the headline compares every arm with.")
+    costs: CostSection | None = Field(
+        None, description="Choose the decision threshold by cost; by the best F1 if left out."
+    )
     bootstrap_resamples: int = Field(
         2000, ge=100, description="Resamples per interval, and permutations per test."
     )
@@ -101,6 +150,24 @@ class Gate(Section):
         return self
 
 
+class FusionSection(Section):
+    """An arm's text model and baselines merged for the final prediction."""
+
+    title: str = Field("", description="A few words for the report.")
+    arm: str = Field(description="Arm whose model gives one part of the prediction.")
+    members: tuple[str, ...] = Field(
+        ("table",), min_length=1, description="Baselines that give the others."
+    )
+    method: Literal["stacked", "average"] = Field(
+        "stacked",
+        description="stacked: a logistic regression on out-of-fold probabilities (Wolpert 1992); "
+        "average: with the weights that are best on validation.",
+    )
+    folds: int = Field(
+        5, ge=2, le=20, description="Folds of stacking; the arm is trained once more for each."
+    )
+
+
 class PublishedSection(Section):
     """Figures that somebody published, to be printed beside ours."""
 
@@ -115,6 +182,32 @@ class TrackingSection(Section):
     uri: str | None = Field(None, description="Tracking server; a local store if left out.")
 
 
+def with_task_defaults(plain: Mapping[str, Any], task: str) -> dict[str, Any]:
+    """Return the plain recipe with the values that a task has where nobody gave one.
+
+    Example:
+        >>> with_task_defaults({"arms": {"head": {}}}, "classification")["arms"]
+        {'head': {'loss': 'cross_entropy'}}
+    """
+    filled = dict(plain)
+    filled.setdefault("baselines", _baselines(plain.get("data"), task))
+    evaluation = filled.get("evaluation", {})
+    if isinstance(evaluation, Mapping):
+        filled["evaluation"] = {"primary": _PRIMARY[task], **evaluation}
+    arms = filled.get("arms")
+    if isinstance(arms, Mapping):
+        filled["arms"] = {
+            name: {"loss": _LOSS[task], **arm} if isinstance(arm, Mapping) else arm
+            for name, arm in arms.items()
+        }
+    return filled
+
+
+def _baselines(data: object, task: str) -> tuple[str, ...]:
+    has_table = isinstance(data, Mapping) and data.get("table")
+    return tuple(name for name in BASELINES[task] if has_table or name not in OF_TABLE)
+
+
 class Recipe(Section):
     """A whole experiment as data; immutable once loaded."""
 
@@ -125,9 +218,14 @@ class Recipe(Section):
     base: BaseSection = BaseSection()
     data: DataSection
     arms: dict[str, ArmSection] = Field(min_length=1)
-    baselines: tuple[BaselineName, ...] = Field(
-        ("majority", "tfidf", "base", "frozen_probe"),
-        description="Yardsticks; `base`, the untouched model, must be among them.",
+    baselines: tuple[str, ...] = Field(
+        BASELINES["pairs"],
+        description="Yardsticks; `base`, the untouched model, must be among them. In a "
+        "classification `base@10` is the same with 10 rows of each class. All of the task if left "
+        "out.",
+    )
+    fusion: dict[str, FusionSection] = Field(
+        {}, description="Runs that merge an arm with baselines, by name."
     )
     evaluation: EvaluationSection = EvaluationSection()
     gates: tuple[Gate, ...] = ()
@@ -135,14 +233,75 @@ class Recipe(Section):
     accept: dict[str, str] = Field({}, description="Finding to the reason for living with it.")
     tracking: TrackingSection = TrackingSection()
 
+    @model_validator(mode="before")
+    @classmethod
+    def _defaults_of_the_task(cls, plain: object) -> object:
+        if not isinstance(plain, Mapping) or plain.get("task", "pairs") not in BASELINES:
+            return plain
+        return with_task_defaults(plain, plain.get("task", "pairs"))
+
+    @model_validator(mode="after")
+    def _fits_the_task(self) -> Self:
+        known, wrong = BASELINES[self.task], []
+        few = r"(@[1-9][0-9]*)?" if self.task == "classification" else ""
+        for name in self.baselines:
+            if not re.fullmatch(rf"({'|'.join(known)}){few}", name):
+                wrong.append(f"'{name}' is no baseline of {self.task}; they are {list(known)}")
+            elif name.partition("@")[0] in OF_TABLE and not self.data.table:
+                wrong.append(f"baseline '{name}' needs data.table")
+            elif name.partition("@")[0].startswith("tfidf") and self._no_texts:
+                wrong.append(f"baseline '{name}' needs data.texts")
+        losses = get_args(PairLoss if self.task == "pairs" else ClassLoss)
+        for name, arm in self.arms.items():
+            if arm.loss not in losses:
+                wrong.append(f"arms.{name}: {arm.loss} is no loss of {self.task}: {list(losses)}")
+            if arm.classifier.table and not self.data.table:
+                wrong.append(f"arms.{name}.classifier.table needs data.table")
+        if self._no_texts:
+            wrong.append("data.texts is empty; name the text columns")
+        if wrong:
+            raise ValueError("; ".join(dict.fromkeys(wrong)))
+        return self
+
+    @property
+    def _no_texts(self) -> bool:
+        return self.task == "classification" and not self.data.texts
+
+    @model_validator(mode="after")
+    def _fusions_fit(self) -> Self:
+        wrong = []
+        for name, fusion in self.fusion.items():
+            if fusion.arm not in self.arms:
+                wrong.append(f"fusion.{name}.arm names {fusion.arm!r}, which is no arm")
+            absent = sorted(set(fusion.members) - set(self.baselines))
+            if absent:
+                wrong.append(f"fusion.{name}.members names {absent}, which are no baselines")
+        if self.fusion and self.task != "classification":
+            wrong.append("fusion needs task: classification")
+        if wrong:
+            raise ValueError("; ".join(wrong))
+        return self
+
+    @model_validator(mode="after")
+    def _references_are_baselines(self) -> Self:
+        named = [("evaluation.reference", self.evaluation.reference)]
+        named += [(f"arms.{n}.reference", a.reference) for n, a in self.arms.items() if a.reference]
+        wrong = [f"{where} names {run!r}" for where, run in named if run not in self.baselines]
+        if wrong:
+            raise ValueError(f"{'; '.join(wrong)}, but the baselines are {sorted(self.baselines)}")
+        return self
+
     @model_validator(mode="after")
     def _names_exist(self) -> Self:
-        runs = {*self.arms, *self.baselines}
+        runs = {*self.arms, *self.baselines, *self.fusion}
         if "base" not in self.baselines:
             raise ValueError("baselines must hold 'base': every verdict is against it")
         both = sorted(set(self.arms) & set(self.baselines))
         if both:
             raise ValueError(f"{both[0]!r} is an arm and a baseline; rename the arm")
+        twice = sorted(set(self.fusion) & {*self.arms, *self.baselines})
+        if twice:
+            raise ValueError(f"{twice[0]!r} is a fusion and another run; rename the fusion")
         named = [(f"gates[{i}].run", gate.run) for i, gate in enumerate(self.gates)]
         if self.published:
             named += [("published.figures", run) for run in self.published.figures]

@@ -13,7 +13,9 @@ Schedule = Literal[
 ]
 Method = Literal["full", "lora", "head"]
 Control = Literal["none", "random_init", "shuffled_labels"]
-Loss = Literal["cosine_similarity", "cosent", "angle", "contrastive", "online_contrastive"]
+PairLoss = Literal["cosine_similarity", "cosent", "angle", "contrastive", "online_contrastive"]
+ClassLoss = Literal["cross_entropy", "focal"]
+Loss = PairLoss | ClassLoss
 
 
 Reads = set[tuple[int, str]]
@@ -71,6 +73,31 @@ class LoraSection(Section):
     use_rslora: bool = Field(False, description="Scale by alpha / sqrt(r) (Kalajdzievski 2023).")
 
 
+class ClassifierSection(Section):
+    """How texts and table become the input of the head, and how classes are weighed."""
+
+    texts: Literal["joint", "towers"] = Field(
+        "joint",
+        description="joint: the text columns as one text, parted by the separator; towers: each "
+        "through the same encoder, embeddings side by side.",
+    )
+    pooling: Literal["base", "mean", "cls"] = Field(
+        "base", description="base: as the base pools, mean where it does not say."
+    )
+    table: bool = Field(
+        False, description="Put the table columns beside the embedding before the head."
+    )
+    class_weight: Literal["none", "balanced"] = Field(
+        "none", description="balanced: each class weighs as much as any other in the loss."
+    )
+    label_smoothing: float = Field(
+        0.0, ge=0, lt=1, description="Share of the label that is spread over all classes."
+    )
+    focal_gamma: float = Field(
+        2.0, gt=0, description="Of the focal loss (Lin et al. 2017): how much easy rows lose."
+    )
+
+
 class FreezeGroup(Section):
     """A named part of the base with its own rate and its own time of thaw."""
 
@@ -103,6 +130,16 @@ class TrainingSection(Section):
         "rows.",
     )
     learning_rate: float = Field(2e-5, gt=0, description="Peak rate.")
+    head_learning_rate: float | None = Field(
+        None, gt=0, description="Peak rate of a new head; learning_rate if left out."
+    )
+    lr_decay: float = Field(
+        1.0,
+        gt=0,
+        le=1,
+        description="What the rate is multiplied by from each layer to the one below it "
+        "(discriminative rates, Howard & Ruder 2018).",
+    )
     weight_decay: float = Field(0.0, ge=0, description="Of matrices; vectors are not decayed.")
     adam_beta1: float = Field(0.9, ge=0, lt=1, description="Decay of AdamW's first moment.")
     adam_beta2: float = Field(0.999, ge=0, lt=1, description="Decay of AdamW's second moment.")
@@ -187,7 +224,18 @@ class ArmSection(Section):
     )
     lora: LoraSection = LoraSection()
     freeze: tuple[FreezeGroup, ...] = Field((), description="Parts with their own time of thaw.")
-    loss: Loss = Field("cosine_similarity", description="A loss of Sentence-Transformers.")
+    loss: Loss = Field(
+        "cosine_similarity",
+        description="pairs: a loss of Sentence-Transformers; classification: cross_entropy (the "
+        "default there) or focal.",
+    )
+    classifier: ClassifierSection = ClassifierSection()
+    rows_per_class: int | None = Field(
+        None, ge=1, description="Train on so many rows of each class, drawn by the seed."
+    )
+    reference: str | None = Field(
+        None, description="Run of the headline verdict; evaluation.reference if left out."
+    )
     control: Control = Field(
         "none",
         description="random_init: same architecture without pretraining; shuffled_labels: labels "

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import get_args
 
-from graft.config.recipe import DataSection, Recipe
-from graft.config.sections import ArmSection
+from graft.config.recipe import Recipe
+from graft.config.sections import ArmSection, ClassLoss
 from graft.core.errors import Problem
 
 FOR_ALL_ARMS = " (for all arms)"
@@ -22,9 +23,20 @@ def _chooses(arm: ArmSection) -> bool:
     return kept and training.eval_strategy != "no"
 
 
+def _classifies(arm: ArmSection) -> bool:
+    return arm.loss in get_args(ClassLoss)
+
+
+_CLASSIFICATION = "task: classification"
+
+
 # Option of an arm: who reads it, and when it does.
 _ARM: Mapping[str, tuple[Callable[[ArmSection], bool], str]] = {
     "lora": (lambda arm: arm.method == "lora", "method: lora"),
+    "classifier.focal_gamma": (lambda arm: arm.loss == "focal", "loss: focal"),
+    "classifier.label_smoothing": (lambda arm: arm.loss == "cross_entropy", "loss: cross_entropy"),
+    "classifier": (_classifies, _CLASSIFICATION),
+    "rows_per_class": (_classifies, _CLASSIFICATION),
     "training.num_cycles": (
         lambda arm: arm.training.lr_scheduler_type == "cosine_with_restarts",
         "lr_scheduler_type: cosine_with_restarts",
@@ -47,13 +59,18 @@ _ARM: Mapping[str, tuple[Callable[[ArmSection], bool], str]] = {
         "load_best_model_at_end or early_stopping_patience, and an eval_strategy",
     ),
 }
-_DATA: Mapping[str, tuple[Callable[[DataSection], bool], str]] = {
-    "data.split.test": (lambda data: data.test is None, "no test file"),
-    "data.split.validation": (lambda data: data.validation is None, "no validation file"),
+_DATA: Mapping[str, tuple[Callable[[Recipe], bool], str]] = {
+    "data.split.test": (lambda recipe: recipe.data.test is None, "no test file"),
+    "data.split.validation": (lambda recipe: recipe.data.validation is None, "no validation file"),
     "data.split.method": (
-        lambda data: data.test is None or data.validation is None,
+        lambda recipe: recipe.data.test is None or recipe.data.validation is None,
         "no file of its own for test or validation",
     ),
+    "data.label_range": (lambda recipe: recipe.task == "pairs", "task: pairs"),
+    **{
+        f"data.{key}": (lambda recipe: recipe.task == "classification", _CLASSIFICATION)
+        for key in ("texts", "table", "categorical", "positive")
+    },
 }
 
 
@@ -88,7 +105,7 @@ def unread_options(
     replaced = "--set" in (origins.get("data.test"), origins.get("data.validation"))
     for key in asked:
         place = next(o for k, o in origins.items() if f"{k}.".startswith(f"{key}."))
-        if key in _DATA and not _DATA[key][0](recipe.data):
+        if key in _DATA and not _DATA[key][0](recipe):
             if replaced:
                 idle.append(key)
             else:

@@ -58,6 +58,8 @@ class RunPaths:
     audits = _Inside("audits.json")
     cost = _Inside("cost.json")
     card = _Inside("README.md")
+    fusion = _Inside("fusion.json")
+    folds = _Inside("folds")
 
     def predictions(self, split: Split) -> Path:
         """Per-row predictions of the artefact, loaded from disk in a fresh process."""

@@ -48,6 +48,8 @@ class LoadReport:
         mismatched: Tensors whose shapes differ.
         allowed: Patterns of the recipe that allow some of these.
         parameters: Number of parameters.
+        left_out: Modules of the base that the model does without, by their folders: a
+            normalisation before a classification head.
     """
 
     base: str
@@ -59,3 +61,4 @@ class LoadReport:
     mismatched: tuple[str, ...]
     allowed: tuple[str, ...]
     parameters: int
+    left_out: tuple[str, ...] = ()

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from graft.core.facts import UNKNOWN, RowFacts
+
 
 @dataclass(frozen=True)
 class TextLengths:
@@ -40,10 +42,12 @@ class SplitReport:
         duplicates: Rows that repeat an earlier row of the split.
         contradictions: Groups of equal inputs with different labels.
         contradiction_rows: First rows of such groups (row numbers), at most 20.
-        labels: Count per label value (at most 20 values; graded labels are binned).
+        labels: Count per class, by its name, in the order of the classes; graded labels are binned.
         slices: For each slice column, count per value.
         lengths: One entry per text column.
-        fingerprint: SHA-256 of the row ids in order.
+        fingerprint: SHA-256 of the row ids and contents in order.
+        missing: Text or table column of a classification to the rows that lack it.
+        unseen: Table column to the rows whose category no training row has; only such columns.
     """
 
     split: str
@@ -56,6 +60,32 @@ class SplitReport:
     slices: dict[str, dict[str, int]]
     lengths: tuple[TextLengths, ...]
     fingerprint: str
+    missing: dict[str, int] = field(default_factory=dict)
+    unseen: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class TableColumn:
+    """What the training rows say about one table column.
+
+    Args:
+        column: Its name.
+        kind: `number` or `category`.
+        values: Rows that have a value.
+        distinct: Different values.
+        counting: True for numbers that count rows: they rise, or fall, from each row to the next in
+            every file, or are whole, all different and too dense for chance.
+        alone: How well it alone predicts the label of rows that were not used, from 0.5 (chance) to
+            1 (always right): ROC-AUC of two classes; of more the balanced accuracy, rescaled. None
+            where there are too few rows to measure it.
+    """
+
+    column: str
+    kind: str
+    values: int
+    distinct: int
+    counting: bool
+    alone: float | None = None
 
 
 @dataclass(frozen=True)
@@ -120,7 +150,9 @@ class DataReport:
         split_method: How the splits were made, in words.
         columns: Role to column name.
         ignored_columns: Columns of the files that nothing reads.
+        facts: What a task must know of the rows.
         notes: What a person should know.
+        table: One entry per table column.
     """
 
     splits: tuple[SplitReport, ...]
@@ -128,5 +160,7 @@ class DataReport:
     split_method: str
     columns: dict[str, str]
     ignored_columns: tuple[str, ...]
+    facts: RowFacts = UNKNOWN
     notes: tuple[str, ...] = ()
+    table: tuple[TableColumn, ...] = ()
     extra: dict[str, Any] = field(default_factory=dict)

@@ -1,38 +1,47 @@
-"""Values row by row: texts that are texts, labels in 0..1, groups and times that can be read."""
+"""Values row by row: texts that are texts, labels, table columns, groups and times."""
 
 from __future__ import annotations
 
 import math
-import re
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from graft.data.badrows import BadRow, shown
+from graft.data.cells import MISSING, is_empty, is_missing, number_of, word_of
+from graft.data.classes import class_names
 from graft.data.normal_form import is_blank
+from graft.data.reading import PAIRS, Layout
+from graft.data.tabular import names_of, numbers_of
 
-NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*")
 ISO_FIX = "write a number or an ISO 8601 date such as 2024-05-31T12:00:00"
 
 
 def check_rows(
-    frame: pd.DataFrame, rows: np.ndarray, label_range: tuple[float, float] = (0.0, 1.0)
+    frame: pd.DataFrame,
+    rows: np.ndarray,
+    label_range: tuple[float, float] = (0.0, 1.0),
+    layout: Layout = PAIRS,
 ) -> tuple[pd.DataFrame, list[BadRow]]:
     """Return the frame with clean types, and every row that has none.
 
-    Texts must be strings with a visible character, labels finite numbers (or strings that are
-    numbers) in the label range, which is scaled to 0..1, groups filled, times numbers or ISO 8601
-    dates. Columns that are no roles are turned into strings, with `(missing)` for an empty cell.
+    Of pairs, texts must be strings with a visible character, and labels finite numbers (or strings
+    that are numbers) in the label range, which is scaled to 0..1. Of a classification, labels are
+    names, a row may lack texts and table values but not all of them, and numbers are finite. Groups
+    must be filled, times are numbers or ISO 8601 dates. All other columns are turned into strings,
+    with `(missing)` for an empty cell.
 
     Args:
-        frame: Role columns under their roles, and slice columns.
+        frame: Role columns under their roles, other columns under their names.
         rows: [N] row numbers for the errors.
         label_range: Smallest and largest label of the files.
+        layout: What the task reads, with its number columns.
 
     Returns:
-        The frame without the bad rows (its index tells which are left; labels are float, groups
-        and slices str, times float or UTC timestamps without a zone), and the bad rows.
+        The frame without the bad rows (its index tells which are left; graded labels are float,
+        classes, groups and slices str, times float or UTC timestamps without a zone), and the bad
+        rows.
 
     Example:
         >>> frame = pd.DataFrame({"sentence1": ["a", " "], "label": ["1", "yes"]})
@@ -41,48 +50,78 @@ def check_rows(
         ([1.0], ["sentence1 is empty: ' '", "label is 'yes', not a number"])
     """
     clean, bad = frame.copy(), []
-    for column in frame.columns:
-        if column in ("sentence1", "sentence2"):
-            bad += _texts(frame[column], rows)
-        elif column == "label":
-            clean[column], found = _labels(frame[column], rows, label_range)
-            bad += found
-        elif column == "time":
-            clean[column], found = _times(frame[column], rows)
-            bad += found
+    for name in frame.columns:
+        column = frame[name]
+        if name in layout.texts:
+            clean[name], found = _texts(column, rows, may_lack=layout.classes)
+        elif name in layout.numbers:
+            clean[name], found = numbers_of(column, rows)
+        elif name in layout.table:
+            clean[name], found = names_of(column, rows)
+        elif name == "label" and layout.classes:
+            clean[name], found = class_names(column, rows)
+        elif name == "label":
+            clean[name], found = _labels(column, rows, label_range)
+        elif name == "time":
+            clean[name], found = _times(column, rows)
         else:
-            clean[column] = [_word(value) for value in frame[column]]
-            if column == "group":
-                empty = frame[column].isna().to_numpy() | (clean[column].str.strip() == "")
-                bad += [
-                    BadRow(int(row), "group is empty", "fill it or drop the row")
-                    for row in rows[empty]
-                ]
+            clean[name] = [word_of(value) for value in column]
+            found = _groups(column, rows) if name == "group" else []
+        bad += found
+    if layout.classes:
+        bad += _hollow(clean, rows, layout)
     wrong = {item.row for item in bad}
     kept = np.fromiter((int(row) not in wrong for row in rows), bool, len(rows))
     return clean[kept], bad
 
 
-def _texts(column: pd.Series[Any], rows: np.ndarray) -> list[BadRow]:
+def _texts(
+    column: pd.Series[Any], rows: np.ndarray, *, may_lack: bool
+) -> tuple[list[Any], list[BadRow]]:
+    """Return the texts, "" where one may be lacking and is, and the rows that hold no text."""
     bad = []
     for row, value in zip(rows, column, strict=True):
         if isinstance(value, str):
-            if is_blank(value):
+            if not may_lack and is_blank(value):
                 what = f"{column.name} is empty: {shown(value)}"
                 bad.append(BadRow(int(row), what, "fill it or drop the row"))
-        elif _missing(value):
-            bad.append(BadRow(int(row), f"{column.name} is missing", "fill it or drop the row"))
+        elif is_missing(value):
+            if not may_lack:
+                bad.append(BadRow(int(row), f"{column.name} is missing", "fill it or drop the row"))
         else:
             what = f"{column.name} is {shown(value)}, a {type(value).__name__}, not text"
             bad.append(BadRow(int(row), what, "put it in quotes, or name another column"))
-    return bad
+    return ["" if may_lack and is_empty(value) else value for value in column], bad
+
+
+def _hollow(clean: pd.DataFrame, rows: np.ndarray, layout: Layout) -> list[BadRow]:
+    """Return the rows without any text and without any table value."""
+    lacking = [clean[name] == "" for name in layout.texts]
+    lacking += [
+        clean[name].isna() if name in layout.numbers else clean[name] == MISSING
+        for name in layout.table
+    ]
+    if not lacking:
+        return []
+    table = f" and no value in {list(layout.table)}" if layout.table else ""
+    what = f"holds no text in {list(layout.texts)}{table}"
+    empty = np.logical_and.reduce([part.to_numpy(dtype=bool) for part in lacking])
+    return [BadRow(int(row), what, "fill it or drop the row") for row in rows[empty]]
+
+
+def _groups(column: pd.Series[Any], rows: np.ndarray) -> list[BadRow]:
+    return [
+        BadRow(int(row), "group is empty", "fill it or drop the row")
+        for row, value in zip(rows, column, strict=True)
+        if is_empty(value)
+    ]
 
 
 def _labels(
     column: pd.Series[Any], rows: np.ndarray, label_range: tuple[float, float]
 ) -> tuple[np.ndarray, list[BadRow]]:
     low, high = label_range
-    values = np.array([_number(value) for value in column], dtype=np.float64)
+    values = np.array([number_of(value) for value in column], dtype=np.float64)
     bad = [
         BadRow(
             int(row),
@@ -106,10 +145,10 @@ def _labels(
 
 
 def _times(column: pd.Series[Any], rows: np.ndarray) -> tuple[pd.Series[Any], list[BadRow]]:
-    numbers = np.array([_number(value) for value in column], dtype=np.float64)
+    numbers = np.array([number_of(value) for value in column], dtype=np.float64)
     parsed: pd.Series[Any] = pd.Series(numbers, index=column.index)
     if np.isnan(numbers).mean() > 0.5:
-        words = [None if _missing(value) else str(value) for value in column]
+        words = [None if is_missing(value) else str(value) for value in column]
         stamps = pd.to_datetime(
             pd.Series(words, index=column.index), errors="coerce", utc=True, format="ISO8601"
         )
@@ -121,27 +160,3 @@ def _times(column: pd.Series[Any], rows: np.ndarray) -> tuple[pd.Series[Any], li
         if wrong
     ]
     return parsed, bad
-
-
-def _number(value: object) -> float:
-    """Return the finite number that `value` is or spells, NaN if there is none."""
-    if isinstance(value, str):
-        value = float(value) if NUMBER.fullmatch(value) else math.nan
-    if isinstance(value, bool | int | float | np.bool_ | np.integer | np.floating):
-        # An integer of 400 digits has no float.
-        number = (
-            float(value) if not isinstance(value, int) or value.bit_length() < 1000 else math.inf
-        )
-        return number if math.isfinite(number) else math.nan
-    return math.nan
-
-
-def _missing(value: object) -> bool:
-    return value is None or value is pd.NA or value is pd.NaT or value != value  # noqa: PLR0124
-
-
-def _word(value: object) -> str:
-    if _missing(value):
-        return "(missing)"
-    # Parquet and CSV tell the same number apart as 3.0 and 3; a slice must not.
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from graft.core.errors import DataError, Problem
 
@@ -31,6 +31,9 @@ def assign_columns(
     where: str,
     required: Sequence[str] = PAIR_ROLES,
     optional: Sequence[str] = OPTIONAL_ROLES,
+    *,
+    customary: Mapping[str, Sequence[str]] = CUSTOMARY,
+    taken: Collection[str] = (),
 ) -> dict[str, str]:
     """Return role to column: the columns that the recipe names, else those of a customary name.
 
@@ -40,6 +43,8 @@ def assign_columns(
         where: Name of the file, for errors.
         required: Roles that must be filled.
         optional: Roles that may be.
+        customary: Role to the names by which its column is known, in lower case.
+        taken: Columns that the recipe names for something else; only it can give them a role too.
 
     Raises:
         DataError: A role that does not exist, a column that does not, a role with two candidates
@@ -54,7 +59,8 @@ def assign_columns(
     for role in roles:
         if role in assigned:
             continue
-        found = _candidates(role, existing, set(assigned.values()))
+        free = [column for column in existing if column not in {*assigned.values(), *taken}]
+        found = [column for column in free if column.lower() in customary[role]]
         if len(found) == 1:
             assigned[role] = found[0]
         elif found:
@@ -76,7 +82,20 @@ def missing_column(where: str, column: str, existing: Sequence[str]) -> Problem:
         >>> print(missing_column("a.csv", "lable", ["text", "label"]))
         a.csv: has no column 'lable'. Fix: did you mean 'label'?
     """
-    return Problem(where, f"has no column '{column}'", _nearest(column, existing, "it has"))
+    return Problem(where, f"has no column '{column}'", nearest(column, existing, "it has"))
+
+
+def nearest(name: str, known: Sequence[str], otherwise: str) -> str:
+    """Return the fix for a name that does not exist.
+
+    Example:
+        >>> nearest("lable", ["text", "label"], "it has")
+        "did you mean 'label'?"
+        >>> nearest("x", ["text"], "it has")
+        "it has ['text']"
+    """
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+    return f"did you mean '{near[0]}'?" if near else f"{otherwise} {list(known)}"
 
 
 def _named(
@@ -89,7 +108,7 @@ def _named(
         role = ALIASES.get(asked, asked)
         key = f"recipe, data.columns.{asked}"
         if role not in roles:
-            fix = _nearest(asked, [*roles, *ALIASES], "the roles are")
+            fix = nearest(asked, [*roles, *ALIASES], "the roles are")
             problems.append(Problem(key, "is no role", fix))
             continue
         if role in assigned:
@@ -98,11 +117,6 @@ def _named(
             problems.append(missing_column(where, column, existing))
         assigned.setdefault(role, column)
     return assigned, problems
-
-
-def _candidates(role: str, existing: Sequence[str], taken: set[str]) -> list[str]:
-    names = CUSTOMARY[role]
-    return [column for column in existing if column.lower() in names and column not in taken]
 
 
 def _shared(assigned: Mapping[str, str], where: str) -> list[Problem]:
@@ -116,11 +130,6 @@ def _shared(assigned: Mapping[str, str], where: str) -> list[Problem]:
         for column in sorted(set(columns))
         if columns.count(column) > 1
     ]
-
-
-def _nearest(name: str, known: Sequence[str], otherwise: str) -> str:
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
-    return f"did you mean '{near[0]}'?" if near else f"{otherwise} {list(known)}"
 
 
 def _line(role: str, column: str) -> str:

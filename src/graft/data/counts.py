@@ -9,31 +9,38 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 
+from graft.core.facts import RowFacts
 from graft.core.roles import Split
 from graft.core.tables import DataReport, SplitReport, TextLengths
-from graft.data.dataset import TEXTS, fingerprint
-from graft.data.normal_form import input_keys, is_blank
+from graft.data.cells import MISSING
+from graft.data.dataset import PAIR_FACTS, fingerprint
+from graft.data.inputs import whole_inputs
+from graft.data.normal_form import Key, is_blank
 
 BINS = 10
 
 
 def split_report(
-    frame: pd.DataFrame, split: Split, slices: tuple[str, ...], texts: tuple[str, ...] = TEXTS
+    frame: pd.DataFrame,
+    split: Split,
+    slices: tuple[str, ...],
+    facts: RowFacts = PAIR_FACTS,
 ) -> SplitReport:
     """Return what the rows of one split hold.
 
-    Inputs are equal if their texts are, whatever the order of the two. A duplicate repeats an
-    earlier row with its label; a contradiction is a group of equal inputs whose labels differ.
+    Inputs are equal if their texts are, whatever the order of a pair, and their table values. A
+    duplicate repeats an earlier row with its label; a contradiction is a group of equal inputs
+    whose labels differ.
 
     Args:
         frame: Rows of the split, as in `Dataset.frame`.
         split: Their split.
         slices: Slice columns.
-        texts: Text columns.
+        facts: Text columns, table columns and classes.
     """
     labels = frame["label"].to_numpy(dtype=np.float64)
-    keys = input_keys(frame, texts, normal=False)
-    seen: dict[tuple[str, ...], list[int]] = {}
+    keys = whole_inputs(frame, facts)
+    seen: dict[Key, list[int]] = {}
     for index, key in enumerate(keys):
         seen.setdefault(key, []).append(index)
     clashes = [group for group in seen.values() if len(set(labels[group])) > 1]
@@ -45,10 +52,11 @@ def split_report(
         duplicates=len(frame) - len(set(zip(keys, labels.tolist(), strict=True))),
         contradictions=len(clashes),
         contradiction_rows=tuple(int(row) for row in firsts),
-        labels=label_counts(labels),
+        labels=class_counts(labels, facts.classes) if facts.classes else label_counts(labels),
         slices={name: _counts(frame[name]) for name in slices},
-        lengths=tuple(TextLengths(text, _invisible(frame[text])) for text in texts),
-        fingerprint=fingerprint(frame),
+        lengths=tuple(TextLengths(text, _invisible(frame[text])) for text in facts.texts),
+        fingerprint=fingerprint(frame, facts),
+        missing=_missing(frame, facts) if facts.classes else {},
     )
 
 
@@ -66,6 +74,31 @@ def label_counts(labels: np.ndarray) -> dict[str, int]:
     counts, edges = np.histogram(labels, bins=BINS, range=(0, 1))
     names = [f"{low:.1f}-{high:.1f}" for low, high in pairwise(edges)]
     return dict(zip(names, counts.tolist(), strict=True))
+
+
+def class_counts(labels: np.ndarray, classes: tuple[str, ...]) -> dict[str, int]:
+    """Return the count per class, in the order of the classes.
+
+    Example:
+        >>> class_counts(np.array([1.0, 1.0]), ("no", "yes"))
+        {'no': 0, 'yes': 2}
+    """
+    counts = np.bincount(labels.astype(int), minlength=len(classes))
+    return dict(zip(classes, counts.tolist(), strict=True))
+
+
+def unseen_categories(
+    train: pd.DataFrame, rows: pd.DataFrame, categories: tuple[str, ...]
+) -> dict[str, int]:
+    """Return column to the rows whose category no training row has; only columns with such rows.
+
+    Example:
+        >>> train, test = pd.DataFrame({"unit": ["ICU"]}), pd.DataFrame({"unit": ["ICU", "ER"]})
+        >>> unseen_categories(train, test, ("unit",))
+        {'unit': 1}
+    """
+    counts = {name: int((~rows[name].isin(set(train[name]))).sum()) for name in categories}
+    return {name: count for name, count in counts.items() if count}
 
 
 def with_token_lengths(
@@ -116,6 +149,14 @@ def _measured(entry: TextLengths, tokens: Sequence[int], limit: int) -> TextLeng
 
 def _counts(column: pd.Series[str]) -> dict[str, int]:
     return {str(value): int(count) for value, count in sorted(column.value_counts().items())}
+
+
+def _missing(frame: pd.DataFrame, facts: RowFacts) -> dict[str, int]:
+    return {
+        **{name: int((frame[name] == "").sum()) for name in facts.texts},
+        **{name: int(frame[name].isna().sum()) for name in facts.numbers},
+        **{name: int((frame[name] == MISSING).sum()) for name in facts.categories},
+    }
 
 
 def _invisible(column: pd.Series[str]) -> int:

@@ -9,9 +9,12 @@ from dataclasses import dataclass
 import pandas as pd
 
 from graft.core.errors import DataError, Problem
+from graft.core.facts import RowFacts
+from graft.core.jsonable import dumps
 from graft.core.roles import Split
 
 TEXTS = ("sentence1", "sentence2")
+PAIR_FACTS = RowFacts(texts=TEXTS)
 OWN_COLUMNS = ("row", "split", "source", "source_row")
 
 
@@ -22,12 +25,17 @@ class Dataset:
     Args:
         frame: One row per example. `row` (str, stable id such as `train:17`), `split`, `source`
             (file name), `source_row` (int, line of a text file or record of any other, from 1),
-            the role columns (`sentence1`, `sentence2`, `label` as float in 0..1, and where there
-            are such columns `group` as str and `time`), and the slice columns as str.
+            the role columns (of pairs `sentence1`, `sentence2` and `label` as float in 0..1; of a
+            classification `label` as float, the place of the class; where there are such columns
+            `group` as str and `time`), and the slice columns as str. A classification has its text
+            columns (str, "" where one is missing) and its table columns (float with NaN, or str
+            with `(missing)`) under their own names.
         columns: Role to the name of its column in the files.
         slices: Columns by which metrics are reported too.
         ignored: Columns of the files that nothing reads.
         split_method: How the splits were made, in words.
+        facts: Text columns, table columns and classes.
+        notes: What a person should know about how the rows were read and dealt out.
     """
 
     frame: pd.DataFrame
@@ -35,11 +43,13 @@ class Dataset:
     slices: tuple[str, ...]
     ignored: tuple[str, ...]
     split_method: str
+    facts: RowFacts = PAIR_FACTS
+    notes: tuple[str, ...] = ()
 
     @property
     def texts(self) -> tuple[str, ...]:
         """The text columns, in order."""
-        return tuple(role for role in TEXTS if role in self.frame.columns)
+        return self.facts.texts
 
     def rows(self, split: Split) -> pd.DataFrame:
         """Return a copy of the rows of `split`, index from 0; validation may be empty.
@@ -58,11 +68,30 @@ class Dataset:
             raise DataError("data", [problem])
         return frame
 
+    def as_read(self, split: Split) -> pd.DataFrame:
+        """Return the rows of `split` under the names of the files, in a form that reads back.
 
-def fingerprint(frame: pd.DataFrame) -> str:
+        Labels of a classification are the names of their classes; a number that is missing is None.
+        """
+        rows = self.rows(split)
+        kept = (*self.facts.texts, *self.facts.table) if self.facts.classes else ()
+        names = {**self.columns, **{name: name for name in (*kept, *self.slices)}}
+        if self.facts.classes:
+            classes = [self.facts.classes[int(place)] for place in rows["label"]]
+            numbers = rows[list(self.facts.numbers)].astype(object)
+            rows = rows.assign(label=classes, **numbers.where(numbers.notna(), None))
+        return rows[list(names)].rename(columns=names)
+
+
+def fingerprint(frame: pd.DataFrame, facts: RowFacts = PAIR_FACTS) -> str:
     """Return the SHA-256 over the ids and contents of the rows, in order, as 64 hex digits.
 
-    The file a row came from and its split play no part, so renaming a file changes nothing.
+    The file a row came from and its split play no part, so renaming a file changes nothing. What a
+    classification takes for text, number, category and class does.
+
+    Args:
+        frame: Rows.
+        facts: Text columns, table columns and classes.
 
     Example:
         >>> frame = pd.DataFrame({"row": ["train:1"], "sentence1": ["a"], "label": [1.0]})
@@ -71,6 +100,8 @@ def fingerprint(frame: pd.DataFrame) -> str:
     """
     columns = ["row", *sorted(set(frame.columns) - set(OWN_COLUMNS))]
     digest = hashlib.sha256(json.dumps(columns).encode())
+    if facts.classes:
+        digest.update(dumps(facts).encode())
     for values in zip(*(frame[column].tolist() for column in columns), strict=True):
         digest.update(json.dumps([str(value) for value in values]).encode() + b"\n")
     return digest.hexdigest()

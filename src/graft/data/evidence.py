@@ -10,9 +10,10 @@ import numpy as np
 import pandas as pd
 
 from graft.config.recipe import LeakKind
-from graft.data.dataset import TEXTS
+from graft.core.facts import RowFacts
+from graft.data.dataset import PAIR_FACTS
+from graft.data.inputs import compared_texts, says_enough, telling_inputs
 from graft.data.near import near_rows
-from graft.data.normal_form import forms, input_keys
 
 Positions = np.ndarray
 
@@ -24,7 +25,8 @@ class Evidence:
     Args:
         kinds: For each kind, [rows] positions of the training rows; empty where it does not
             apply. `group` and `time` are absent without such a column.
-        by_text: [rows][texts] positions of the training rows that hold that text.
+        by_text: [rows][texts] positions of the training rows that hold that text; missing texts
+            are left out.
     """
 
     kinds: dict[LeakKind, list[Positions]]
@@ -39,7 +41,7 @@ def evidence(
     train: pd.DataFrame,
     evaluation: pd.DataFrame,
     near_threshold: float,
-    texts: tuple[str, ...] = TEXTS,
+    facts: RowFacts = PAIR_FACTS,
 ) -> Evidence:
     """Return what the training rows give away of the evaluation rows.
 
@@ -47,22 +49,23 @@ def evidence(
         train: Training rows with their role columns.
         evaluation: Rows of one evaluation split.
         near_threshold: Jaccard similarity that counts as near.
-        texts: Text columns.
+        facts: Text columns, table columns and classes. What counts as the same input of a
+            classification is said in `inputs.telling_inputs`.
     """
-    kinds: dict[LeakKind, list[Positions]] = {
-        "exact": _same(
-            input_keys(train, texts, normal=False), input_keys(evaluation, texts, normal=False)
-        ),
-        "normalised": _same(
-            input_keys(train, texts, normal=True), input_keys(evaluation, texts, normal=True)
-        ),
-        "near": near_rows(_texts(train, texts), _texts(evaluation, texts), near_threshold),
-    }
-    by_text = _by_text(train, evaluation, texts)
+    kinds: dict[LeakKind, list[Positions]] = {}
+    for kind in ("exact", "normalised"):
+        normal = kind == "normalised"
+        kinds[kind] = _same(
+            telling_inputs(train, facts, normal=normal),
+            telling_inputs(evaluation, facts, normal=normal),
+        )
+    enough = says_enough(evaluation, facts)
+    kinds["near"] = _near(train, evaluation, enough, near_threshold, facts)
+    by_text = _by_text(train, evaluation, facts)
     kinds["shared_text"] = [_union(found) for found in by_text]
     kinds["shared_texts_all"] = [
-        _union(found) if all(len(positions) for positions in found) else np.arange(0)
-        for found in by_text
+        _union(found) if said and all(len(positions) for positions in found) else np.arange(0)
+        for found, said in zip(by_text, enough, strict=True)
     ]
     if "group" in train and "group" in evaluation:
         kinds["group"] = _same(train["group"].tolist(), evaluation["group"].tolist())
@@ -80,16 +83,37 @@ def _same(train: Sequence[Hashable], other: Sequence[Hashable]) -> list[Position
     return [arrays.get(key, none) for key in other]
 
 
+def _near(
+    train: pd.DataFrame,
+    other: pd.DataFrame,
+    enough: np.ndarray,
+    threshold: float,
+    facts: RowFacts,
+) -> list[Positions]:
+    """Return the near rows of each row whose texts say enough, none for the others."""
+    at_train, at_other = np.flatnonzero(says_enough(train, facts)), np.flatnonzero(enough)
+    known = compared_texts(train.iloc[at_train], facts, normal=False)
+    asked = compared_texts(other.iloc[at_other], facts, normal=False)
+    found = [np.arange(0)] * len(other)
+    for place, positions in zip(at_other, near_rows(known, asked, threshold), strict=True):
+        found[place] = at_train[positions]
+    return found
+
+
 def _by_text(
-    train: pd.DataFrame, other: pd.DataFrame, texts: tuple[str, ...]
+    train: pd.DataFrame, other: pd.DataFrame, facts: RowFacts
 ) -> list[tuple[Positions, ...]]:
-    # Sides are joined one after the other, so a position modulo the rows is the row.
-    pool = [form for text in texts for form in forms(train[text].tolist(), normal=True)]
-    columns = []
-    for text in texts:
-        found = _same(pool, forms(other[text].tolist(), normal=True))
-        columns.append([np.unique(positions % len(train)) for positions in found])
-    return list(zip(*columns, strict=True))
+    """Return for each text of each row the training rows that hold it, in whichever column."""
+    holders: dict[Hashable, dict[int, None]] = {}
+    for position, texts in enumerate(compared_texts(train, facts, normal=True)):
+        for text in texts:
+            holders.setdefault(text, {})[position] = None
+    arrays = {text: np.fromiter(found, np.int64) for text, found in holders.items()}
+    none = np.arange(0)
+    return [
+        tuple(arrays.get(text, none) for text in texts)
+        for texts in compared_texts(other, facts, normal=True)
+    ]
 
 
 def _younger(train: pd.Series[Any], other: pd.Series[Any]) -> list[Positions]:
@@ -102,9 +126,5 @@ def _younger(train: pd.Series[Any], other: pd.Series[Any]) -> list[Positions]:
     return [youngest_first[: len(order) - start] for start in after]
 
 
-def _texts(frame: pd.DataFrame, texts: tuple[str, ...]) -> list[tuple[str, ...]]:
-    return list(zip(*(frame[text].tolist() for text in texts), strict=True))
-
-
 def _union(found: tuple[Positions, ...]) -> Positions:
-    return np.unique(np.concatenate(found))
+    return np.unique(np.concatenate(found)) if found else np.arange(0)

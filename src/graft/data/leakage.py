@@ -9,9 +9,10 @@ import pandas as pd
 
 from graft.config.recipe import LeakageSection
 from graft.core.errors import DataError, Problem
+from graft.core.facts import RowFacts
 from graft.core.roles import Split
 from graft.core.tables import LeakageReport, LeakedRow
-from graft.data.dataset import TEXTS, Dataset
+from graft.data.dataset import PAIR_FACTS, Dataset
 from graft.data.evidence import Evidence, evidence
 
 SHOWN_ROWS = 5
@@ -23,20 +24,21 @@ def leakage_report(
     evaluation: pd.DataFrame,
     split: Split,
     section: LeakageSection,
-    texts: tuple[str, ...] = TEXTS,
+    facts: RowFacts = PAIR_FACTS,
 ) -> LeakageReport:
     """Return which evaluation rows the training rows give away.
 
-    Inputs are compared whatever the order of the two texts; `normalised` contains `exact`, and
-    shared texts are compared in their normal form. A row is named in `leaked` if a kind of the
-    policy applies to it, with every kind that does.
+    Pairs are compared whatever the order of the two texts, rows of a classification by their texts
+    together, and where these are short (`inputs.says_enough`) by their table values too.
+    `normalised` contains `exact`, and shared texts are compared in their normal form. A row is
+    named in `leaked` if a kind of the policy applies to it, with every kind that does.
 
     Args:
         train: Training rows, as in `Dataset.frame`.
         evaluation: Rows of the split.
         split: `validation` or `test`.
         section: Policy and threshold for near duplicates.
-        texts: Text columns.
+        facts: Text columns, table columns and classes.
 
     Example:
         >>> train = pd.DataFrame({"row": ["train:1"], "sentence1": ["Hi!"], "sentence2": ["a"]})
@@ -45,11 +47,12 @@ def leakage_report(
         >>> report.exact, report.normalised, report.clean_rows
         (0, 1, 0)
     """
-    found = evidence(train, evaluation, section.near_threshold, texts)
+    found = evidence(train, evaluation, section.near_threshold, facts)
     counts = {kind: sum(map(bool, map(len, rows))) for kind, rows in found.kinds.items()}
     ids = train["row"].to_numpy()
     leaked = []
-    for index, row in enumerate(evaluation[["row", *texts]].itertuples(index=False, name=None)):
+    shown_columns = evaluation[["row", *facts.texts]]
+    for index, row in enumerate(shown_columns.itertuples(index=False, name=None)):
         applies = found.of(index)
         if not any(kind in section.policy for kind in applies):
             continue
@@ -97,7 +100,7 @@ def repaired_split(dataset: Dataset, section: LeakageSection) -> tuple[Dataset, 
     for split in (Split.validation, Split.test):
         rows = dataset.rows(split)
         if len(rows):
-            found = evidence(train, rows, section.near_threshold, dataset.texts)
+            found = evidence(train, rows, section.near_threshold, dataset.facts)
             doomed |= _givers(found, len(rows), section)
     if not doomed:
         return dataset, 0

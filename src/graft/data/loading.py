@@ -2,28 +2,34 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 
-from graft.config.recipe import DataSection
+from graft.config.recipe import DataSection, TaskName
 from graft.core.errors import DataError, Problem
+from graft.core.facts import RowFacts
 from graft.core.roles import Split
-from graft.core.tables import DataReport
+from graft.core.tables import DataReport, SplitReport
+from graft.data.alone import table_columns
 from graft.data.assembly import Source, assemble
-from graft.data.counts import split_report
+from graft.data.counts import split_report, unseen_categories
 from graft.data.dataset import Dataset
 from graft.data.leakage import leakage_report
 from graft.data.readers import read_table
 
 
-def load_dataset(section: DataSection, folder: Path, seed: int) -> tuple[Dataset, DataReport]:
+def load_dataset(
+    section: DataSection, folder: Path, seed: int, task: TaskName = "pairs"
+) -> tuple[Dataset, DataReport]:
     """Return the rows that the recipe asks for, dealt out to splits, and the report on them.
 
     Args:
         section: The data section. Relative paths are looked for in `folder`, then here.
         folder: Folder of the recipe.
         seed: Seed of the recipe.
+        task: Kind of task.
 
     Raises:
         DataError: Files, columns or rows that cannot be used: the problems of all files at once.
@@ -44,8 +50,8 @@ def load_dataset(section: DataSection, folder: Path, seed: int) -> tuple[Dataset
             sources.append(Source(split, _prefix(split, sources), table))
         except DataError as error:
             problems += error.problems
-    dataset, notes = assemble(sources, section, seed, problems)
-    return dataset, report_on(dataset, section, notes)
+    dataset = assemble(sources, section, seed, problems, task)
+    return dataset, report_on(dataset, section)
 
 
 def dataset_from_frames(
@@ -54,6 +60,7 @@ def dataset_from_frames(
     seed: int,
     validation: pd.DataFrame | None = None,
     test: pd.DataFrame | None = None,
+    task: TaskName = "pairs",
 ) -> tuple[Dataset, DataReport]:
     """Return the same as `load_dataset` for rows that are in memory.
 
@@ -63,6 +70,7 @@ def dataset_from_frames(
         seed: Seed of the recipe.
         validation: Rows to choose on.
         test: Rows to report on.
+        task: Kind of task.
 
     Raises:
         DataError: Columns or rows that cannot be used: the problems of all frames at once.
@@ -90,35 +98,54 @@ def dataset_from_frames(
             sources.append(Source(split, split.value, table))
         except DataError as error:
             problems += error.problems
-    dataset, notes = assemble(sources, section, seed, problems)
-    return dataset, report_on(dataset, section, notes)
+    dataset = assemble(sources, section, seed, problems, task)
+    return dataset, report_on(dataset, section)
 
 
-def report_on(dataset: Dataset, section: DataSection, notes: tuple[str, ...] = ()) -> DataReport:
+def report_on(dataset: Dataset, section: DataSection) -> DataReport:
     """Return the report on a data set, leakage included; call it again after a repair.
 
     Args:
         dataset: The data set.
         section: Its section of the recipe, for the leakage policy.
-        notes: What a person should know besides.
     """
     reports, leaks = [], []
-    train = dataset.rows(Split.train)
+    facts, train = dataset.facts, dataset.rows(Split.train)
     for split in Split:
         rows = dataset.rows(split)
         if rows.empty:
             continue
-        reports.append(split_report(rows, split, dataset.slices, dataset.texts))
+        report = split_report(rows, split, dataset.slices, facts)
+        unseen = unseen_categories(train, rows, facts.categories)
+        reports.append(replace(report, unseen=unseen))
         if split is not Split.train:
-            leaks.append(leakage_report(train, rows, split, section.leakage, dataset.texts))
+            leaks.append(leakage_report(train, rows, split, section.leakage, facts))
     return DataReport(
         splits=tuple(reports),
         leakage=tuple(leaks),
         split_method=dataset.split_method,
         columns=dataset.columns,
         ignored_columns=dataset.ignored,
-        notes=notes,
+        facts=facts,
+        notes=(*dataset.notes, *(note for report in reports for note in _notes(report, facts))),
+        table=table_columns(train, facts),
     )
+
+
+def _notes(report: SplitReport, facts: RowFacts) -> list[str]:
+    """Return what a person should know about one split of a classification."""
+    notes = [
+        f"{report.split}: {count:,} rows have a '{column}' that no training row has"
+        for column, count in report.unseen.items()
+    ]
+    absent = [name for name in facts.classes if not report.labels[name]]
+    if absent:
+        shown = ", ".join(f"'{name}'" for name in absent[:5]) + (", …" if absent[5:] else "")
+        notes.append(
+            f"{report.split}: no row of {len(absent)} of {len(facts.classes)} classes ({shown}), "
+            "so it says nothing about them"
+        )
+    return notes
 
 
 def _find(given: str, folder: Path, split: Split) -> Path:

@@ -84,11 +84,21 @@ def shingles(text: str) -> set[str]:
         >>> sorted(shingles("I love tea"))
         [' lov', ' tea', 'e te', 'i lo', 'love', 'ove ', 've t']
     """
-    words = _WORD.findall(text.casefold())
-    if len(words) >= SHORT_WORDS:
-        return {" ".join(words[i : i + 3]) for i in range(len(words) - 2)}
-    line = " ".join(words) or text.strip()
+    found = words(text)
+    if len(found) >= SHORT_WORDS:
+        return {" ".join(found[i : i + 3]) for i in range(len(found) - 2)}
+    line = " ".join(found) or text.strip()
     return {line[i : i + 4] for i in range(max(len(line) - 3, 1))}
+
+
+def words(text: str) -> list[str]:
+    """Return the words of a text in lower case.
+
+    Example:
+        >>> words("Don't panic!")
+        ['don', 't', 'panic']
+    """
+    return _WORD.findall(text.casefold())
 
 
 def _signatures(rows: Sequence[tuple[str, ...]]) -> np.ndarray:

@@ -11,10 +11,11 @@ from scipy.sparse.csgraph import connected_components
 
 from graft.config.recipe import SplitSection
 from graft.core.errors import DataError, Problem
+from graft.core.facts import RowFacts
 from graft.core.roles import Split
 from graft.core.seeds import generator
-from graft.data.dataset import TEXTS
-from graft.data.normal_form import forms, input_keys
+from graft.data.dataset import PAIR_FACTS
+from graft.data.inputs import compared_texts, telling_inputs
 
 QUANTILES = 10
 WORDS = {
@@ -30,7 +31,7 @@ def deal(
     section: SplitSection,
     seed: int,
     wanted: tuple[Split, ...],
-    texts: tuple[str, ...] = TEXTS,
+    facts: RowFacts = PAIR_FACTS,
 ) -> np.ndarray:
     """Return the split of each row.
 
@@ -39,7 +40,7 @@ def deal(
         section: Method and shares: `test` of all rows, `validation` of those that are left.
         seed: Seed; the same rows and seed are always dealt out the same way.
         wanted: The splits to take from the rows besides train.
-        texts: Text columns.
+        facts: Text columns, table columns and classes.
 
     Returns:
         [N] of `train`, `validation` or `test`.
@@ -48,8 +49,9 @@ def deal(
         DataError: No column for the method, or a split that would be empty.
 
     Example:
-        >>> frame = pd.DataFrame({"sentence1": list("abcdefghij"), "label": [0.0, 1.0] * 5})
-        >>> sides = deal(frame, SplitSection(), 1, (Split.test,), ("sentence1",))
+        >>> frame = pd.DataFrame({"text": list("abcdefghij"), "label": [0.0, 1.0] * 5})
+        >>> facts = RowFacts(("text",), classes=("no", "yes"))
+        >>> sides = deal(frame, SplitSection(), 1, (Split.test,), facts)
         >>> (sides == "test").sum().item()
         2
     """
@@ -61,51 +63,59 @@ def deal(
         rows = frame.iloc[left].reset_index(drop=True)
         rng = generator(seed, "split", split.value)
         target = round(share * len(rows))
-        held = _HOLD[section.method](rows, target, rng, texts)
+        held = _HOLD[section.method](rows, target, rng, facts)
         _refuse_empty(split, share, len(rows), target, held)
         splits[left[held]] = split.value
     return splits
 
 
 def _stratified(
-    rows: pd.DataFrame, target: int, rng: np.random.Generator, texts: tuple[str, ...]
+    rows: pd.DataFrame, target: int, rng: np.random.Generator, facts: RowFacts
 ) -> np.ndarray:
-    units = pd.factorize(pd.Series(input_keys(rows, texts, normal=True)))[0]
-    labels = rows["label"].to_numpy(dtype=np.float64)
-    strata = labels
-    if not np.isin(labels, (0, 1)).all():
-        edges = np.unique(np.quantile(labels, np.linspace(0, 1, QUANTILES + 1)[1:-1]))
-        strata = np.searchsorted(edges, labels, side="right")
+    units = pd.factorize(pd.Series(telling_inputs(rows, facts, normal=True)))[0]
+    strata = _strata(rows["label"].to_numpy(dtype=np.float64), facts)
     firsts = np.unique(units, return_index=True)[1]
     of_unit = strata[firsts]
     values, sizes = np.unique(of_unit[units], return_counts=True)
     # Cumulative rounding meets the target of the whole, not only of each stratum.
     goals = np.diff(np.round(np.cumsum(sizes) * target / len(rows)).astype(int), prepend=0)
-    held = [
-        _fill(units, np.flatnonzero(of_unit == value), int(goal), rng)
+    drawn = [
+        fill(units, np.flatnonzero(of_unit == value), int(goal), rng)
         for value, goal in zip(values, goals, strict=True)
     ]
-    return np.sort(np.concatenate(held))
+    held = np.sort(np.concatenate(drawn))
+    if facts.classes:
+        # What teaches a class is needed more than what tests it.
+        for lost in np.setdiff1d(strata, np.delete(strata, held)):
+            held = held[units[held] != units[np.flatnonzero(strata == lost)[0]]]
+    return held
+
+
+def _strata(labels: np.ndarray, facts: RowFacts) -> np.ndarray:
+    if facts.classes or np.isin(labels, (0, 1)).all():
+        return labels
+    edges = np.unique(np.quantile(labels, np.linspace(0, 1, QUANTILES + 1)[1:-1]))
+    return np.searchsorted(edges, labels, side="right")
 
 
 def _grouped(
-    rows: pd.DataFrame, target: int, rng: np.random.Generator, texts: tuple[str, ...]
+    rows: pd.DataFrame, target: int, rng: np.random.Generator, facts: RowFacts
 ) -> np.ndarray:
     units = pd.factorize(_needed(rows, "group", "grouped"))[0]
-    held = _fill(units, np.arange(units.max() + 1), target, rng)
+    held = fill(units, np.arange(units.max() + 1), target, rng)
     return _whole_units(held, units, "group", "grouped", target)
 
 
 def _by_text(
-    rows: pd.DataFrame, target: int, rng: np.random.Generator, texts: tuple[str, ...]
+    rows: pd.DataFrame, target: int, rng: np.random.Generator, facts: RowFacts
 ) -> np.ndarray:
-    units = text_components(rows, texts)
-    held = _fill(units, np.arange(units.max() + 1), target, rng)
+    units = text_components(rows, facts)
+    held = fill(units, np.arange(units.max() + 1), target, rng)
     return _whole_units(held, units, "chain of shared texts", "by_text", target)
 
 
 def _by_time(
-    rows: pd.DataFrame, target: int, rng: np.random.Generator, texts: tuple[str, ...]
+    rows: pd.DataFrame, target: int, rng: np.random.Generator, facts: RowFacts
 ) -> np.ndarray:
     order = np.argsort(_needed(rows, "time", "by_time").to_numpy(), kind="stable")
     return np.sort(order[len(rows) - target :])
@@ -119,31 +129,44 @@ _HOLD = {
 }
 
 
-def text_components(rows: pd.DataFrame, texts: tuple[str, ...] = TEXTS) -> np.ndarray:
+def text_components(rows: pd.DataFrame, facts: RowFacts = PAIR_FACTS) -> np.ndarray:
     """Return [N] the component of each row: rows that share a text, directly or by a chain.
 
-    Texts are compared in their normal form.
+    Texts are compared in their normal form, whichever column they stand in. A missing text is
+    shared with nobody; a row without any is its table values.
 
     Example:
         >>> frame = pd.DataFrame({"sentence1": ["a", "b", "x"], "sentence2": ["b", "c", "y"]})
         >>> text_components(frame).tolist()
         [0, 0, 1]
     """
-    columns = [forms(rows[text].tolist(), normal=True) for text in texts]
-    codes = pd.factorize(np.concatenate([np.asarray(column, object) for column in columns]))[0]
-    count = len(rows)
+    inputs = telling_inputs(rows, facts, normal=True)
+    texts = compared_texts(rows, facts, normal=True)
+    held = [found or (key,) for found, key in zip(texts, inputs, strict=True)]
+    at_row = np.repeat(np.arange(len(rows)), [len(row) for row in held])
+    codes = pd.factorize(pd.Series([text for row in held for text in row], dtype=object))[0]
     # A graph with a node per row and per text; an edge where the row holds the text.
-    at_row = np.tile(np.arange(count), len(texts))
-    size = count + int(codes.max()) + 1
-    edges = coo_array((np.ones(len(codes), bool), (at_row, codes + count)), shape=(size, size))
-    components = np.asarray(connected_components(edges, directed=False)[1][:count])
+    size = len(rows) + int(codes.max(initial=-1)) + 1
+    edges = coo_array((np.ones(len(codes), bool), (at_row, codes + len(rows))), shape=(size, size))
+    components = np.asarray(connected_components(edges, directed=False)[1][: len(rows)])
     return pd.factorize(components)[0]
 
 
-def _fill(
+def fill(
     units: np.ndarray, candidates: np.ndarray, target: int, rng: np.random.Generator
 ) -> np.ndarray:
-    """Return the rows of randomly drawn units, at most `target` rows."""
+    """Return the rows of randomly drawn units, at most `target` rows, in order.
+
+    Args:
+        units: [N] unit of each row, from 0.
+        candidates: Units to draw from.
+        target: Most rows.
+        rng: Source of chance.
+
+    Example:
+        >>> fill(np.array([0, 0, 0, 1]), np.arange(2), 2, np.random.default_rng(0)).tolist()
+        [3]
+    """
     sizes = np.bincount(units)
     chosen, room = [], target
     for unit in rng.permutation(candidates):

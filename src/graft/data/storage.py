@@ -10,6 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from graft.core.errors import DataError, Problem
+from graft.core.facts import RowFacts
+from graft.core.jsonable import from_plain, to_plain
 from graft.data.dataset import Dataset
 
 KEY = b"graft.dataset"
@@ -22,6 +24,8 @@ def save_splits(dataset: Dataset, path: Path) -> None:
         "slices": dataset.slices,
         "ignored": dataset.ignored,
         "split_method": dataset.split_method,
+        "facts": to_plain(dataset.facts),
+        "notes": dataset.notes,
     }
     table = pa.Table.from_pandas(dataset.frame, preserve_index=False)
     metadata = {**(table.schema.metadata or {}), KEY: json.dumps(meaning).encode()}
@@ -43,6 +47,7 @@ def load_splits(path: Path) -> Dataset:
     try:
         table = pq.read_table(path)
         meaning = json.loads((table.schema.metadata or {})[KEY])
+        facts = from_plain(RowFacts, meaning["facts"])
     except FileNotFoundError:
         problem = Problem(str(path), "does not exist", fix)
     except (pa.ArrowInvalid, OSError, KeyError, ValueError) as error:
@@ -54,5 +59,7 @@ def load_splits(path: Path) -> Dataset:
             slices=tuple(meaning["slices"]),
             ignored=tuple(meaning["ignored"]),
             split_method=meaning["split_method"],
+            facts=facts,
+            notes=tuple(meaning["notes"]),
         )
     raise DataError("data set", [problem])

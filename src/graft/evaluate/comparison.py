@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import combinations, product
 from typing import Any
 
@@ -29,13 +29,14 @@ class ComparisonSettings:
 
     Args:
         primary: Metric of the headline.
-        base: Run that is the untouched base.
+        base: Run that the headline compares arms with.
         arms: Runs that are candidates, in the order of the recipe.
         resamples: Bootstrap resamples, and permutations.
         alpha: 1 − coverage of the intervals, and family-wise error rate of the verdicts.
         seed: Seed of the recipe.
         leaked_rows: Test rows that the training split gives away; the subset `clean` is without
             them. Empty: there is no subset `clean`.
+        references: Arm to the run that its headline compares it with instead of `base`.
     """
 
     primary: str
@@ -45,6 +46,11 @@ class ComparisonSettings:
     alpha: float
     seed: int
     leaked_rows: frozenset[str] = frozenset()
+    references: Mapping[str, str] = field(default_factory=dict)
+
+    def reference(self, arm: str) -> str:
+        """Return the run that the headline compares the arm with."""
+        return self.references.get(arm, self.base)
 
     @property
     def headline_subset(self) -> str:
@@ -60,9 +66,9 @@ def compare(
 ) -> Comparison:
     """Return every arm against every other run, on every metric that judges and every subset.
 
-    The headline is every arm against the base on the primary metric, corrected by Holm over the
-    arms. Every other pair is corrected over all pairs of its metric and subset. Two arms stand in
-    `pairs` both ways round, from one test. Gates and published figures are left empty.
+    The headline is every arm against its reference on the primary metric, corrected by Holm over
+    the arms. Every other pair is corrected over all pairs of its metric and subset. Two arms stand
+    in `pairs` both ways round, from one test. Gates and published figures are left empty.
 
     Args:
         predictions: Run to its rows of the test split: `row` (id), `label`, and the columns that
@@ -108,7 +114,7 @@ def compare(
         primary=settings.primary,
         alpha=settings.alpha,
         headline=tuple(
-            found[arm, settings.base, settings.headline_subset, settings.primary]
+            found[arm, settings.reference(arm), settings.headline_subset, settings.primary]
             for arm in settings.arms
         ),
         pairs=tuple(found[key] for key in order),
@@ -160,11 +166,11 @@ def _check_settings(
     runs, names = sorted(predictions), [measure.metric.name for measure in judged]
     problems = [
         Problem("comparison", f"run {run!r} has no predictions; there are {runs}", "run it first")
-        for run in (settings.base, *settings.arms)
+        for run in dict.fromkeys((settings.base, *settings.references.values(), *settings.arms))
         if run not in predictions
     ]
-    if settings.base in settings.arms:
-        problems.append(Problem("comparison", f"base {settings.base!r} is an arm", "rename it"))
+    for run in sorted({settings.base, *settings.references.values()} & set(settings.arms)):
+        problems.append(Problem("comparison", f"reference {run!r} is an arm", "name a baseline"))
     if settings.primary not in names:
         what = f"primary metric {settings.primary!r} is not among {names}"
         problems.append(Problem("comparison", what, "choose one of these"))
@@ -243,6 +249,6 @@ def _only(runs: Mapping[str, Columns], chosen: NDArray[np.bool_]) -> dict[str, C
 def _is_headline(item: Evidence, settings: ComparisonSettings) -> bool:
     return (item.metric.name, item.reference, item.subset) == (
         settings.primary,
-        settings.base,
+        settings.reference(item.candidate),
         settings.headline_subset,
     )

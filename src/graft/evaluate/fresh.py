@@ -18,9 +18,11 @@ import pandas as pd
 import torch
 
 from graft.core.errors import GraftError
+from graft.core.facts import RowFacts
 from graft.core.files import read_json, write_json
 from graft.core.layout import RunPaths
 from graft.core.roles import Split
+from graft.evaluate.fusion_folder import is_fusion, predict_fusion
 from graft.evaluate.predictions import decision_split, probed_rows, write_predictions
 from graft.evaluate.spread import text_spread
 from graft.tasks.protocol import Array
@@ -33,7 +35,7 @@ class FreshArtefact:
 
     Args:
         run: Folder of the arm.
-        folder: Model folder, or the base's for an adapter.
+        folder: Model folder, or the base's for an adapter, or that of a fusion.
         adapter: Adapter folder to put on top, None for a whole model.
         threads: Threads to compute with, 0 for those of torch.
     """
@@ -50,17 +52,21 @@ class FreshJob:
 
     Args:
         task: Kind of task.
+        facts: What is known of the rows.
         splits: Parquet file with the rows to predict.
         leaked: Ids of leaked rows.
         artefacts: What to load, in order.
         answer: File to write the seconds of each artefact to.
+        costs: What a false positive and a false negative cost; None to decide by the best F1.
     """
 
     task: str
+    facts: RowFacts
     splits: str
     leaked: tuple[str, ...]
     artefacts: tuple[FreshArtefact, ...]
     answer: str
+    costs: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -106,19 +112,23 @@ def save_embeddings(run: RunPaths, columns: Mapping[str, Array], rows: pd.DataFr
 
 def _predict(job: FreshJob, artefact: FreshArtefact, rows: pd.DataFrame) -> float:
     started = time.perf_counter()
-    task, run = task_of(job.task), RunPaths(Path(artefact.run))
+    task, run = task_of(job.task, job.facts, job.costs), RunPaths(Path(artefact.run))
     adapter = Path(artefact.adapter) if artefact.adapter else None
     if artefact.threads:
         torch.set_num_threads(artefact.threads)
-    columns = task.predict_folder(Path(artefact.folder), rows, adapter)
+    folder = Path(artefact.folder)
+    fused = is_fusion(folder)
+    columns = (
+        predict_fusion(folder, rows, task) if fused else task.predict_folder(folder, rows, adapter)
+    )
     place = run.of_adapter if adapter else run.predictions
     deciding = decision_split(rows)
     files = {split: place(split) for split in (deciding, Split.test)}
     write_predictions(task, rows, columns, files, frozenset(job.leaked))
-    if adapter is None:
+    if adapter is None and not fused:
         save_embeddings(run, columns, rows)
         write_json(run.spread, text_spread(rows, columns))
-        write_json(run.served, task.served_reading(Path(artefact.folder), probed_rows(rows)))
+        write_json(run.served, task.served_reading(folder, probed_rows(rows)))
     return time.perf_counter() - started
 
 

@@ -87,7 +87,9 @@ def write_predictions(
     plain = {name: values for name, values in columns.items() if values.ndim == 1}
     frame = rows.reset_index(drop=True).assign(**plain)
     deciding = decision_split(frame)
-    frame["threshold"] = task.decide(frame[frame["split"] == deciding])
+    threshold = task.decide(frame[frame["split"] == deciding])
+    if threshold is not None:
+        frame["threshold"] = threshold
     frame["leaked"] = frame["row"].isin(leaked)
     for split, path in files.items():
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -6,14 +6,19 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from types import MappingProxyType
 
+from graft.core.facts import UNKNOWN
 from graft.core.scores import Metric
+from graft.metrics.classification import measures_of
 from graft.metrics.clusters import CLUSTER_METRICS
 from graft.metrics.pairs import PAIR_MEASURES
 
 CATALOGUE: Mapping[str, Metric] = MappingProxyType(
     {
         entry.name: entry
-        for entry in (*(measure.metric for measure in PAIR_MEASURES), *CLUSTER_METRICS)
+        for entry in (
+            *(measure.metric for measure in (*PAIR_MEASURES, *measures_of(UNKNOWN))),
+            *CLUSTER_METRICS,
+        )
     }
 )
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from graft.core.scores import Metric
 from graft.core.seeds import generator
-from graft.metrics.agreement import POSITIVE
+from graft.metrics.decisions import correct
 from graft.metrics.measures import Columns, Measure, row_count
 from graft.metrics.resampling import PairedBootstrap, paired_difference, resample
 from graft.metrics.significance import mcnemar, minus, permutation
@@ -102,7 +102,7 @@ def collect(
         pairs: Candidate and reference.
         measures: What to compute.
         subset: Name of the rows.
-        of_decisions: Metrics that are also tested by McNemar, if runs decide at a threshold.
+        of_decisions: Metrics that are also tested by McNemar, if runs decide.
         sampling: How chance is used.
 
     Raises:
@@ -134,14 +134,9 @@ def collect(
 
 
 def _p_of_decisions(candidate: Columns, reference: Columns) -> float | None:
-    """Return McNemar's p, None if a run makes no decisions at a threshold."""
-    if not all({"score", "threshold"} <= set(columns) for columns in (candidate, reference)):
-        return None
-    right = [
-        (columns["score"] >= columns["threshold"]) == (columns["label"] >= POSITIVE)
-        for columns in (candidate, reference)
-    ]
-    return mcnemar(*right)
+    """Return McNemar's p, None if a run makes no decisions."""
+    ours, theirs = correct(candidate), correct(reference)
+    return None if ours is None or theirs is None else mcnemar(ours, theirs)
 
 
 def _negated(value: float | None) -> float | None:

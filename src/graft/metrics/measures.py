@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,6 +32,10 @@ class Measure:
             ranks for metrics of order, decisions for metrics at a threshold.
         compute_many: Columns of shape (samples, n) to `samples` values, NaN where undefined;
             None if there is no faster way than `compute` sample by sample.
+        derive: Columns of shape (n,) to the columns `derived`, each value from its own row; done
+            once before rows are drawn or swapped, so that many columns need not be.
+        derived: Names of what `derive` returns; a permutation test swaps these in place of
+            `exchange`.
     """
 
     metric: Metric
@@ -39,6 +43,13 @@ class Measure:
     exchange: tuple[str, ...]
     prepare: Callable[[Columns], dict[str, NDArray[Any]]]
     compute_many: Callable[[Columns], Floats] | None = None
+    derive: Callable[[Columns], dict[str, NDArray[Any]]] | None = None
+    derived: tuple[str, ...] = ()
+
+    @property
+    def swapped(self) -> tuple[str, ...]:
+        """The columns that a permutation test swaps."""
+        return self.derived or self.exchange
 
 
 def unchanged(columns: Columns) -> dict[str, NDArray[Any]]:
@@ -78,6 +89,7 @@ def measure(
     reads: tuple[str, ...],
     exchange: tuple[str, ...] = ("score",),
     prepare: Callable[[Columns], dict[str, NDArray[Any]]] = unchanged,
+    derive: Callable[[Columns], dict[str, NDArray[Any]]] | None = None,
 ) -> Measure:
     """Return the measure of a statistic that works along the last axis.
 
@@ -88,6 +100,7 @@ def measure(
         reads: Columns that the statistic takes, in order.
         exchange: See `Measure`.
         prepare: See `Measure`.
+        derive: See `Measure`; it returns every column of `reads` but `label`.
 
     Example:
         >>> seconds = Metric("mean_s", "Mean time", False, 0, None, "s", "Mean of time.", "")
@@ -102,12 +115,23 @@ def measure(
         return np.where(finite, statistic(*arrays), np.nan)
 
     def compute(columns: Columns) -> float | None:
-        if not len(columns[reads[0]]):
+        if not len(next(iter(columns.values()))):
             return None
-        value = float(compute_many({name: columns[name][None] for name in reads})[0])
+        whole = columns if derive is None else {**columns, **derive(columns)}
+        value = float(compute_many({name: whole[name][None] for name in reads})[0])
         return value if np.isfinite(value) else None
 
-    return Measure(metric, compute, exchange, prepare, compute_many)
+    derived = () if derive is None else tuple(name for name in reads if name != "label")
+    return Measure(metric, compute, exchange, prepare, compute_many, derive, derived)
+
+
+def with_derived(measures: Sequence[Measure], columns: Columns) -> Columns:
+    """Return the columns of shape (n,) with all that the measures derive from them, each once."""
+    found = dict(columns)
+    for derive in dict.fromkeys(measure.derive for measure in measures):
+        if derive is not None:
+            found.update(derive(columns))
+    return found
 
 
 def compute_samples(measure: Measure, columns: Columns, samples: int) -> Floats:
@@ -115,7 +139,7 @@ def compute_samples(measure: Measure, columns: Columns, samples: int) -> Floats:
 
     Args:
         measure: What to compute.
-        columns: Columns of shape (samples, n).
+        columns: Columns of shape (samples, n), derived ones included.
         samples: Number of samples.
     """
     if measure.compute_many is not None:

@@ -1,30 +1,18 @@
 """The measures of text pairs.
 
 They read the columns `score` (cosine similarity), `label` (0 to 1; 0.5 or more is a positive
-pair) and `threshold` (the decision threshold that was chosen on validation, in every row).
+pair) and `threshold` (the decision threshold that was chosen on validation, in every row). Those
+that any two classes have come from `binary`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
-
 from graft.core.scores import Metric
-from graft.metrics.agreement import cohens_d, is_inverted, margin, pearson, roc_auc, spearman
-from graft.metrics.measures import Columns, Floats, Measure, measure, ranked, standardised
-from graft.metrics.thresholds import (
-    Counts,
-    OperatingPoint,
-    average_precision,
-    best_cut,
-    best_f1,
-    counts,
-    operating_point,
-)
+from graft.metrics.agreement import cohens_d, is_inverted, margin, pearson, spearman
+from graft.metrics.binary import AVERAGE_PRECISION, DECISIONS, LIPTON, OPTIMISTIC, ROC_AUC
+from graft.metrics.decisions import decided
+from graft.metrics.measures import Measure, measure, ranked, standardised
+from graft.metrics.thresholds import OperatingPoint, best_cut, best_f1, operating_point
 
 __all__ = [
     "PAIR_MEASURES",
@@ -34,27 +22,6 @@ __all__ = [
     "is_inverted",
     "operating_point",
 ]
-
-_MANNING = "Manning, Raghavan & Schütze 2008, Introduction to Information Retrieval, chapter 8"
-_RIJSBERGEN = "van Rijsbergen 1979, Information Retrieval, chapter 7"
-_FAWCETT = "Fawcett 2006, An introduction to ROC analysis"
-_LIPTON = "Lipton, Elkan & Naryanaswamy 2014, Thresholding classifiers to maximize F1 score"
-_OPTIMISTIC = (
-    "at the threshold of the highest F1 on these same rows. Optimistic: it is chosen on the rows "
-    "that it reports, so unseen rows score lower"
-)
-
-
-def decided(columns: Columns) -> dict[str, NDArray[Any]]:
-    """Return the columns with `score` as decision 0 or 1 and `threshold` at 0.5.
-
-    Example:
-        >>> decided({"score": np.array([0.8, 0.1]), "threshold": np.array([0.7, 0.7])})["score"]
-        array([1., 0.])
-    """
-    decisions = (np.asarray(columns["score"]) >= np.asarray(columns["threshold"])).astype(float)
-    return {**columns, "score": decisions, "threshold": np.full(decisions.shape, 0.5)}
-
 
 _ORDER_AND_DISTANCE = (
     measure(
@@ -95,7 +62,7 @@ _ORDER_AND_DISTANCE = (
             low=-2.0,
             high=2.0,
             unit="",
-            definition="Mean score of the positive pairs minus mean score of the negative pairs.",
+            definition="Mean score of the positive rows minus mean score of the negative rows.",
             source="Difference of two means",
         ),
         margin,
@@ -116,106 +83,8 @@ _ORDER_AND_DISTANCE = (
         reads=("score", "label"),
         prepare=standardised,
     ),
-    measure(
-        Metric(
-            name="roc_auc",
-            title="ROC-AUC",
-            higher_is_better=True,
-            low=0.0,
-            high=1.0,
-            unit="",
-            definition="Chance that a positive pair scores above a negative pair, a tie counting "
-            "half; below 0.5 the scores are inverted.",
-            source="Hanley & McNeil 1982, The meaning and use of the area under a ROC curve",
-        ),
-        roc_auc,
-        reads=("score", "label"),
-        prepare=ranked,
-    ),
-    measure(
-        Metric(
-            name="average_precision",
-            title="Average precision",
-            higher_is_better=True,
-            low=0.0,
-            high=1.0,
-            unit="",
-            definition="Mean over the positive pairs of the precision at their score, without "
-            "interpolation.",
-            source=_MANNING,
-        ),
-        average_precision,
-        reads=("score", "label"),
-        prepare=ranked,
-    ),
-)
-
-
-@dataclass(frozen=True)
-class _Decision:
-    """A number read from the four counts; each gives a measure at either threshold."""
-
-    name: str
-    title: str
-    read: Callable[[Counts], Floats]
-    definition: str
-    source: str
-    unit: str = ""
-
-    def metric(self, name: str, title: str, condition: str, source: str) -> Metric:
-        return Metric(
-            name=name,
-            title=title,
-            higher_is_better=not self.unit,  # shares are to be high, counts of errors low
-            low=0.0,
-            high=None if self.unit else 1.0,
-            unit=self.unit,
-            definition=f"{self.definition}, {condition}.",
-            source=source,
-        )
-
-    def at_threshold(self) -> Measure:
-        condition = (
-            "at the threshold chosen on the validation rows, or on the training rows without any"
-        )
-        return measure(
-            self.metric(self.name, self.title, condition, self.source),
-            lambda scores, labels, thresholds: self.read(counts(scores, labels, thresholds)),
-            reads=("score", "label", "threshold"),
-            exchange=("score", "threshold"),
-            prepare=decided,
-        )
-
-    def at_best_f1(self) -> Measure:
-        name = "best_f1" if self.name == "f1" else f"best_f1_{self.name}"
-        title = "Best F1" if self.name == "f1" else f"{self.title} at best F1"
-        return measure(
-            self.metric(name, title, _OPTIMISTIC, _LIPTON),
-            lambda scores, labels: self.read(best_cut(scores, labels)[1]),
-            reads=("score", "label"),
-            prepare=ranked,
-        )
-
-
-_F1 = _Decision("f1", "F1", lambda c: c.f1, "2 TP / (2 TP + FP + FN)", _RIJSBERGEN)
-_ACCURACY = _Decision("accuracy", "Accuracy", lambda c: c.accuracy, "Right decisions", _MANNING)
-_PRECISION = _Decision("precision", "Precision", lambda c: c.precision, "TP / (TP + FP)", _MANNING)
-_RECALL = _Decision("recall", "Recall", lambda c: c.recall, "TP / (TP + FN)", _MANNING)
-_FALSE_POSITIVES = _Decision(
-    "false_positives",
-    "False positives",
-    lambda c: c.false_positives,
-    "Number of negative pairs decided positive",
-    _FAWCETT,
-    unit="pairs",
-)
-_FALSE_NEGATIVES = _Decision(
-    "false_negatives",
-    "False negatives",
-    lambda c: c.false_negatives,
-    "Number of positive pairs decided negative",
-    _FAWCETT,
-    unit="pairs",
+    ROC_AUC,
+    AVERAGE_PRECISION,
 )
 _BEST_F1_THRESHOLD = measure(
     Metric(
@@ -225,17 +94,16 @@ _BEST_F1_THRESHOLD = measure(
         low=None,
         high=None,
         unit="",
-        definition=f"Midpoint of the scores on either side of the cut, {_OPTIMISTIC}.",
-        source=_LIPTON,
+        definition=f"Midpoint of the scores on either side of the cut, {OPTIMISTIC}.",
+        source=LIPTON,
     ),
     lambda scores, labels: best_cut(scores, labels)[0],
     reads=("score", "label"),
 )
-_ALL_DECISIONS = (_F1, _ACCURACY, _PRECISION, _RECALL, _FALSE_POSITIVES, _FALSE_NEGATIVES)
 
 PAIR_MEASURES: tuple[Measure, ...] = (
     *_ORDER_AND_DISTANCE,
-    *(decision.at_threshold() for decision in _ALL_DECISIONS),
-    *(decision.at_best_f1() for decision in _ALL_DECISIONS if decision is not _FALSE_NEGATIVES),
+    *(decision.at_threshold() for decision in DECISIONS),
+    *(decision.at_best_f1() for decision in DECISIONS if decision.name != "false_negatives"),
     _BEST_F1_THRESHOLD,
 )

@@ -12,7 +12,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from graft.metrics.measures import Columns, Floats, Measure, chunks, compute_samples, row_count
+from graft.metrics.measures import (
+    Columns,
+    Floats,
+    Measure,
+    chunks,
+    compute_samples,
+    row_count,
+    with_derived,
+)
 from graft.metrics.significance import (
     holm,
     mcnemar,
@@ -113,6 +121,7 @@ def resample(
         DataError: Columns differ in length.
     """
     rows = row_count(*runs.values())
+    whole = {run: with_derived(measures, columns) for run, columns in runs.items()}
     values = {
         run: {measure.metric.name: np.full(resamples, np.nan) for measure in measures}
         for run in runs
@@ -120,7 +129,7 @@ def resample(
     for chunk in chunks(resamples, rows):
         size = chunk.stop - chunk.start
         indices = rng.integers(0, rows, size=(size, rows))
-        for run, columns in runs.items():
+        for run, columns in whole.items():
             drawn = _Drawn(columns, indices)
             for measure in measures:
                 values[run][measure.metric.name][chunk] = compute_samples(measure, drawn, size)

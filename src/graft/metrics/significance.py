@@ -9,7 +9,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import binomtest, norm
 
-from graft.metrics.measures import Columns, Measure, chunks, compute_samples, row_count
+from graft.metrics.measures import (
+    Columns,
+    Measure,
+    chunks,
+    compute_samples,
+    row_count,
+    with_derived,
+)
 
 
 def permutation(
@@ -47,7 +54,9 @@ def permutation(
     rows = row_count(candidate, reference)
     if not rows:
         return None
-    first, second = measure.prepare(candidate), measure.prepare(reference)
+    first, second = (
+        measure.prepare(with_derived([measure], columns)) for columns in (candidate, reference)
+    )
     observed = minus(measure.compute(first), measure.compute(second))
     if observed is None:
         return None
@@ -121,7 +130,7 @@ def _swapped(
 ) -> dict[str, NDArray[Any]]:
     return {
         name: np.where(swap, other[name], column)
-        if name in measure.exchange
+        if name in measure.swapped
         else np.broadcast_to(column, swap.shape)
         for name, column in own.items()
     }

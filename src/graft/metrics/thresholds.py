@@ -116,7 +116,7 @@ def best_cut(scores: Floats, labels: Floats) -> tuple[Floats, Counts]:
         >>> float(threshold), float(found.f1)
         (0.5, 1.0)
     """
-    ordered, hits, last = _descending(scores, labels)
+    ordered, hits, last = descending(scores, labels)
     rows = scores.shape[-1]
     positives = hits[..., -1]
     decided = np.arange(1, rows + 1)
@@ -144,7 +144,7 @@ def average_precision(scores: Floats, labels: Floats) -> Floats:
         >>> round(float(average_precision(np.array([0.9, 0.8, 0.7]), np.array([1.0, 0.0, 1.0]))), 4)
         0.8333
     """
-    _, hits, last = _descending(scores, labels)
+    _, hits, last = descending(scores, labels)
     rows = scores.shape[-1]
     at = np.where(last, np.arange(rows), rows)
     end = np.minimum.accumulate(at[..., ::-1], axis=-1)[..., ::-1]
@@ -170,7 +170,7 @@ def operating_point(scores: ArrayLike, labels: ArrayLike, threshold: float) -> O
         >>> operating_point([0.9, 0.6, 0.2], [1, 0, 0], 0.5).false_positives
         1
     """
-    values, truth = _checked(scores, labels)
+    values, truth = checked(scores, labels)
     return _point(threshold, counts(values, truth, np.asarray(threshold)))
 
 
@@ -192,7 +192,7 @@ def best_f1(scores: ArrayLike, labels: ArrayLike) -> OperatingPoint:
         >>> point.threshold, point.f1
         (0.4, 1.0)
     """
-    values, truth = _checked(scores, labels)
+    values, truth = checked(scores, labels)
     threshold, found = best_cut(values, truth)
     if np.isnan(threshold):
         side = "positive" if (truth >= POSITIVE).any() else "negative"
@@ -201,7 +201,12 @@ def best_f1(scores: ArrayLike, labels: ArrayLike) -> OperatingPoint:
     return _point(float(threshold), found)
 
 
-def _checked(scores: ArrayLike, labels: ArrayLike) -> tuple[Floats, Floats]:
+def checked(scores: ArrayLike, labels: ArrayLike) -> tuple[Floats, Floats]:
+    """Return scores and labels of shape (n,), n ≥ 1, as floats.
+
+    Raises:
+        DataError: No rows, different lengths, or a value that is not finite.
+    """
     values, truth = np.asarray(scores, dtype=np.float64), np.asarray(labels, dtype=np.float64)
     problems = [
         Problem(name, f"has {int((~np.isfinite(array)).sum())} values that are not finite", fix)
@@ -228,7 +233,7 @@ def _point(threshold: float, found: Counts) -> OperatingPoint:
     return OperatingPoint(threshold, f1, float(found.accuracy), precision, recall, *wrong)
 
 
-def _descending(scores: Floats, labels: Floats) -> tuple[Floats, Floats, NDArray[np.bool_]]:
+def descending(scores: Floats, labels: Floats) -> tuple[Floats, Floats, NDArray[np.bool_]]:
     """Return scores from the top, positive rows so far, and which row is the last of its ties."""
     order = np.argsort(-scores, axis=-1)
     ordered = np.take_along_axis(scores, order, -1)

@@ -83,10 +83,15 @@ def save_adapter(model: SentenceTransformer, folder: Path, base: str) -> None:
         folder: An empty folder.
         base: What to name as the base model in the adapter's config.
     """
-    for config in model[0].auto_model.peft_config.values():
-        config.base_model_name_or_path = base
+    name_base(model, base)
     with quiet_transformers():
         model.save(str(folder), create_model_card=False)
+
+
+def name_base(model: SentenceTransformer, base: str) -> None:
+    """Write into the config of the adapter which base it is for."""
+    for config in model[0].auto_model.peft_config.values():
+        config.base_model_name_or_path = base
 
 
 def merge_adapter(model: SentenceTransformer, folder: Path) -> SentenceTransformer:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import nn
 
@@ -11,6 +11,7 @@ from graft.config.sections import ArmSection
 from graft.core.errors import Problem, RecipeError
 from graft.core.plan import PlannedGroup, PlannedTensor
 from graft.models.adapters import is_adapter
+from graft.models.layer_rates import layer_parts, shares
 from graft.models.patterns import matching
 
 FROZEN, UNUSED = "frozen", "unused"
@@ -42,6 +43,9 @@ def assign_groups(
 ) -> GroupAssignment:
     """Return the group and the time of thaw of every parameter.
 
+    With `lr_decay` below 1 a group falls into parts with rates of their own, named after their
+    layers: `layer.5`, or `top.layer.5` in the group `top`. The head does not decay.
+
     Args:
         arm: The arm, with its freeze groups.
         parameters: Every parameter once, by its name.
@@ -54,14 +58,14 @@ def assign_groups(
             different groups, a thaw after the last epoch, or nothing left to train.
     """
     owners = _owners(arm, parameters)
-    problems = _problems(arm, owners, tied, parameters)
+    problems = _problems(arm, owners, tied, parameters, head)
     if problems:
         raise RecipeError("freeze plan", problems)
-    group_of = {
+    whole = {
         name: owners[name][0] if owners[name] else _default_group(arm, name, head, unused)
         for name in parameters
     }
-    groups = _groups(arm, set(group_of.values()))
+    group_of, groups = _parted(arm, whole, _groups(arm, set(whole.values())), head)
     thaws = tuple(sorted({group.unfreeze_after for group in groups if group.unfreeze_after > 0}))
     after = {group.name: group.unfreeze_after for group in groups}
     tensors = tuple(
@@ -99,6 +103,7 @@ def _problems(
     owners: Mapping[str, tuple[str, ...]],
     tied: tuple[tuple[str, ...], ...],
     parameters: Mapping[str, nn.Parameter],
+    head: frozenset[str],
 ) -> list[Problem]:
     problems = []
     for group in arm.freeze:
@@ -116,7 +121,7 @@ def _problems(
         if len(groups) > 1:
             what = f"tensor {name} is in the groups {list(groups)}"
             problems.append(Problem("freeze", what, "make the patterns disjoint"))
-        if groups and arm.method == "lora" and not is_adapter(name):
+        if groups and arm.method == "lora" and not is_adapter(name) and name not in head:
             what = f"group '{groups[0]}' names {name}, which a LoRA arm keeps frozen"
             fix = "name adapter tensors only, or use method: full"
             problems.append(Problem(f"freeze.{groups[0]}", what, fix))
@@ -139,6 +144,7 @@ def _default_group(arm: ArmSection, name: str, head: frozenset[str], unused: fro
 
 
 def _groups(arm: ArmSection, used: set[str]) -> tuple[PlannedGroup, ...]:
+    """Return the groups of the recipe and those of what it does not name, each as one."""
     training = arm.training
     groups = [
         PlannedGroup(
@@ -155,3 +161,52 @@ def _groups(arm: ArmSection, used: set[str]) -> tuple[PlannedGroup, ...]:
             after = 0 if name in (FROZEN, UNUSED) else -1
             groups.append(PlannedGroup(name, training.learning_rate, training.weight_decay, after))
     return tuple(groups)
+
+
+def _parted(
+    arm: ArmSection,
+    whole: Mapping[str, str],
+    groups: tuple[PlannedGroup, ...],
+    head: frozenset[str],
+) -> tuple[dict[str, str], tuple[PlannedGroup, ...]]:
+    """Return the groups in parts of one rate each, and the part of every tensor.
+
+    Args:
+        arm: The arm.
+        whole: Tensor to its group.
+        groups: The groups.
+        head: Tensors of a new head.
+    """
+    parts = layer_parts([name for name in whole if name not in head])
+    taken = {group.name for group in groups}
+    group_of, found = dict(whole), list[PlannedGroup]()
+    for group in groups:
+        members = [name for name, owner in whole.items() if owner == group.name]
+        if group.unfreeze_after == 0:
+            found.append(group)
+            continue
+        body = [name for name in members if name not in head]
+        of_part = {
+            name: (_part_name(group.name, label, taken), group.learning_rate * share)
+            for name, (label, share) in shares(body, parts, arm.training.lr_decay).items()
+        }
+        of_head = _head_part(arm, group, alone=not body)
+        of_part |= {name: of_head for name in members if name in head}
+        group_of |= {name: part for name, (part, _) in of_part.items()}
+        rates = dict(of_part[name] for name in reversed(members))
+        found += [replace(group, name=part, learning_rate=rate) for part, rate in rates.items()]
+    return group_of, tuple(found)
+
+
+def _part_name(group: str, label: str, taken: set[str]) -> str:
+    """Return `layer.5` for a part of what no group names, `top.layer.5` for one of `top`."""
+    if label in ("", group):
+        return group
+    return label if group == "base" and label not in taken else f"{group}.{label}"
+
+
+def _head_part(arm: ArmSection, group: PlannedGroup, *, alone: bool) -> tuple[str, float]:
+    """Return the part of a group that the tensors of a head are, with its rate."""
+    asked = next((g.learning_rate for g in arm.freeze if g.name == group.name), None)
+    rate = asked or arm.training.head_learning_rate or group.learning_rate
+    return (group.name if alone or rate == group.learning_rate else f"{group.name}.head"), rate

@@ -80,7 +80,7 @@ class RoundedWeights:
     def in_place(self) -> Iterator[None]:
         """Let the modules multiply with their rounded weights while the block runs."""
         for module, forward in self._forwards.items():
-            module.forward = forward
+            module.forward = forward  # type: ignore[method-assign, assignment]
         try:
             yield
         finally:

@@ -13,27 +13,18 @@ from graft.core.files import write_text
 from graft.core.scores import Score
 from graft.metrics import catalogue
 from graft.report import words
+from graft.report.adapted import adapted_sentence, fusion_sentence
 from graft.report.evidence import Evidence, RunEvidence, read_evidence
+from graft.report.explanation import explanation
 from graft.report.numerals import count, duration, magnitude, plural, share
 from graft.report.results import all_metrics, find_pair, leakage_of_test
-from graft.report.training import adapted_sentence
+from graft.report.usage import loading_code
 
-LIBRARIES = {"pairs": "sentence-transformers"}
-TASK_TYPES = {"pairs": ("sentence-similarity", "Sentence similarity")}
-PAIR_CODE = """\
-from sentence_transformers import SentenceTransformer, util
-
-model = SentenceTransformer("{path}")
-first, second = model.encode(["first text", "second text"])
-score = float(util.cos_sim(first, second))
-print(score{decision})
-"""
-OTHER_CODE = """\
-from transformers import AutoModel, AutoTokenizer
-
-model = AutoModel.from_pretrained("{path}")
-tokenizer = AutoTokenizer.from_pretrained("{path}")
-"""
+LIBRARIES = dict.fromkeys(("pairs", "classification"), "sentence-transformers")
+TASK_TYPES = {
+    "pairs": ("sentence-similarity", "Sentence similarity"),
+    "classification": ("text-classification", "Text classification"),
+}
 
 
 def write_card(root: Path, run: str) -> Path:
@@ -58,32 +49,13 @@ def write_card(root: Path, run: str) -> Path:
     return Path(arm.paths.card)
 
 
-def threshold(arm: RunEvidence) -> float | None:
-    """Return the decision threshold that was chosen on validation, None if there is none."""
-    if arm.predictions is None or "threshold" not in arm.predictions:
-        return None
-    known = arm.predictions["threshold"].dropna()
-    return float(known.iloc[0]) if len(known) else None
-
-
-def loading_code(evidence: Evidence, arm: RunEvidence) -> str:
-    """Return the lines that load the saved model without Graft."""
-    path = f"{evidence.index.name}/{arm.name}/model"
-    cut = threshold(arm)
-    decision = f", score >= {cut:.4f}" if cut is not None else ""
-    code = PAIR_CODE if evidence.index.task == "pairs" else OTHER_CODE
-    # A path goes into a Python string: a quote or backslash in a name must not end it.
-    safe = path.replace("\\", "\\\\").replace('"', '\\"')
-    return code.format(path=safe, decision=decision)
-
-
 def card_text(evidence: Evidence, arm: RunEvidence) -> str:
     """Return the whole card: YAML front matter, then Markdown."""
     index = evidence.index
     front = yaml.safe_dump(_front_matter(evidence, arm), sort_keys=False, allow_unicode=True)
     pair = find_pair(evidence, arm.name, evidence.comparison.primary, "all")
     clean = find_pair(evidence, arm.name, evidence.comparison.primary, "clean")
-    base = "the untouched base"
+    base = evidence.reference_words(evidence.reference(arm.name))
     verdict = words.verdict_word(pair.verdict, clean.verdict if clean else None) if pair else ""
     parts = [
         f"---\n{front}---",
@@ -93,6 +65,8 @@ def card_text(evidence: Evidence, arm: RunEvidence) -> str:
         f"**Verdict: {verdict or 'not measured'}.** "
         + (words.difference_sentence(pair, base) if pair else ""),
         f"On the clean rows: {words.difference_sentence(clean, base)}" if clean else "",
+        words.CONTROL_WORDS.get(evidence.wishes.controls.get(arm.name, ""), ""),
+        _plain(explanation(evidence, arm)) if evidence.facts.classes else "",
         "## Use",
         f"```python\n{loading_code(evidence, arm)}```",
         "## Evaluation",
@@ -131,13 +105,14 @@ def _front_matter(evidence: Evidence, arm: RunEvidence) -> dict[str, Any]:
 
 
 def _evaluation(evidence: Evidence, arm: RunEvidence) -> str:
-    rows = []
+    rows, known = [], evidence.reference(arm.name)
+    reference = evidence.run(known)
     for subset, name in (("all", "all"), ("clean", "clean")):
         for metric in all_metrics(evidence):
             ours = arm.score(metric.name, subset)
             if ours is None:
                 continue
-            base = evidence.base.score(metric.name, subset) if evidence.base else None
+            base = reference.score(metric.name, subset) if reference else None
             pair = find_pair(evidence, arm.name, metric.name, subset)
             verdict = words.VERDICT_WORDS[pair.verdict] if pair else "not compared"
             rows.append(
@@ -145,7 +120,8 @@ def _evaluation(evidence: Evidence, arm: RunEvidence) -> str:
             )
     if not rows:
         return "Not measured: the run has no scores on the test split."
-    head = ("Metric", "Rows", "Untouched base", "This model", "Verdict", "n")
+    compared = evidence.reference_words(known, "Untouched base")
+    head = ("Metric", "Rows", compared, "This model", "Verdict", "n")
     note = "Test split; 95 % bootstrap intervals in brackets; verdicts from paired differences."
     return f"{_table(head, rows)}\n\n{note}"
 
@@ -192,6 +168,8 @@ def _audits(evidence: Evidence, arm: RunEvidence) -> str:
 
 
 def _training(arm: RunEvidence) -> str:
+    if arm.fusion is not None:
+        return _plain(fusion_sentence(arm.fusion))
     if arm.plan is None:
         return "Not known: the run has no plan."
     plan = arm.plan

@@ -29,15 +29,20 @@ from graft.report.predictions import FILES, Frames, Styles, is_binary, scored
 GOLDEN = 0.618034
 
 
-def distributions(frames: Frames, styles: Styles, slices: Sequence[str]) -> Chart | NotMeasured:
+def distributions(
+    frames: Frames, styles: Styles, slices: Sequence[str], classes: Sequence[str] = ()
+) -> Chart | NotMeasured:
     """Return the distribution of the scores of every run, split by label.
 
     Args:
         frames: Test predictions per run: score, label, threshold, leaked, texts, slices.
         styles: Look of every run, in the order in which they are drawn from the top.
         slices: Columns that are slices and not texts.
+        classes: Names of two classes; empty for labels that are numbers.
     """
     ident, title = "distributions", "Similarity distributions by label"
+    if classes:
+        title = f"Probability of the class {classes[-1]}, by class"
     rows = scored(frames)
     if not rows:
         return NotMeasured(ident, title, "no run has test predictions with a score and a label")
@@ -45,6 +50,8 @@ def distributions(frames: Frames, styles: Styles, slices: Sequence[str]) -> Char
     low_name, high_name = (
         ("label 0", "label 1") if is_binary(rows) else (f"label < {cut:g}", f"label ≥ {cut:g}")
     )
+    if classes:
+        low_name, high_name = (f"class {name}" for name in classes)
     names = [name for name in styles if name in rows]
     traces, shapes = list[Figure](), list[Figure]()
     for position, name in enumerate(names):
@@ -55,7 +62,7 @@ def distributions(frames: Frames, styles: Styles, slices: Sequence[str]) -> Char
         "data": traces,
         "layout": layout(
             90 + 105 * len(names),
-            {"title": {"text": "score"}},
+            {"title": {"text": "probability" if classes else "score"}},
             {
                 "tickvals": list(range(len(names)))[::-1],
                 "ticktext": [label(styles[name].title, 14) for name in names],

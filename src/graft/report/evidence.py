@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +12,11 @@ import pandas as pd
 
 from graft.core.costs import RunCost
 from graft.core.errors import Problem, RunFolderError
-from graft.core.experiment import ExperimentIndex, RunEntry
+from graft.core.experiment import BASE_RUN, ExperimentIndex, RunEntry
+from graft.core.facts import UNKNOWN, RowFacts
 from graft.core.files import read_json, read_jsonl
 from graft.core.findings import Findings
+from graft.core.fusion import FusionRecord
 from graft.core.layout import ExperimentPaths, RunPaths
 from graft.core.ledger import Ledger
 from graft.core.options import OptionUse
@@ -25,7 +28,8 @@ from graft.core.saves import Saves
 from graft.core.scores import Score, ScoreBook, Scores
 from graft.core.supervision import Supervision
 from graft.core.tables import DataReport
-from graft.core.verdicts import Comparison
+from graft.core.verdicts import Comparison, PairedDifference
+from graft.report.wishes import Wishes, wishes_of
 
 T = TypeVar("T")
 
@@ -51,6 +55,7 @@ class RunEvidence:
         supervision: What the loss saw of the training rows.
         probes: What was measured on a few rows beside the training.
         saves: Folders that a trainer saved; Graft's own loop writes none.
+        fusion: What was merged, None for a run that is no fusion.
     """
 
     entry: RunEntry
@@ -69,6 +74,7 @@ class RunEvidence:
     supervision: Supervision | None
     probes: Probes | None
     saves: Saves | None
+    fusion: FusionRecord | None
 
     @property
     def name(self) -> str:
@@ -106,18 +112,58 @@ class Evidence:
     runs: tuple[RunEvidence, ...]
 
     @property
+    def facts(self) -> RowFacts:
+        """Columns and classes of the rows; empty without a data report."""
+        return self.data.facts if self.data else UNKNOWN
+
+    @functools.cached_property
+    def wishes(self) -> Wishes:
+        """What the recipe says of controls and costs."""
+        return wishes_of(self.recipe)
+
+    @property
     def arms(self) -> tuple[RunEvidence, ...]:
         """The runs that adapt the base, in the order of the recipe."""
         return tuple(run for run in self.runs if run.entry.role == Role.arm)
 
     @property
     def base(self) -> RunEvidence | None:
-        """The baseline that is the untouched base, None if it is not among the runs."""
-        return next((run for run in self.runs if run.name == self.index.base_run), None)
+        """The run that the headline compares with, None if it is not among the runs."""
+        return self.run(self.index.base_run)
+
+    @property
+    def candidates(self) -> tuple[RunEvidence, ...]:
+        """The arms that are meant to win: all but the controls."""
+        return tuple(arm for arm in self.arms if arm.name not in self.wishes.controls)
 
     def title(self, name: str) -> str:
         """Return the words for people of the run `name`."""
         return next((run.title for run in self.runs if run.name == name), name)
+
+    def run(self, name: str) -> RunEvidence | None:
+        """Return the run `name`, None if there is none."""
+        return next((run for run in self.runs if run.name == name), None)
+
+    def reference(self, arm: str) -> str:
+        """Return the run that the headline compares the arm with."""
+        for item in self.comparison.headline:
+            if item.candidate == arm:
+                return item.reference
+        return self.index.base_run
+
+    def pair(
+        self, candidate: str, reference: str, metric: str, subset: str = "all"
+    ) -> PairedDifference | None:
+        """Return the difference of two runs, None if they were not compared so."""
+        wanted = (candidate, reference, metric, subset)
+        for item in (*self.comparison.headline, *self.comparison.pairs):
+            if (item.candidate, item.reference, item.metric, item.subset) == wanted:
+                return item
+        return None
+
+    def reference_words(self, name: str, short: str = "the untouched base") -> str:
+        """Return a reference run in words: its title, or `short` for the untouched base."""
+        return short if name == BASE_RUN else self.title(name)
 
 
 def read_evidence(root: Path) -> Evidence:
@@ -180,6 +226,7 @@ def _read_run(entry: RunEntry, paths: RunPaths, problems: list[Problem]) -> RunE
         supervision=_read(paths.supervision, Supervision, problems),
         probes=_read(paths.probes, Probes, problems),
         saves=_read(paths.saves, Saves, problems),
+        fusion=_read(paths.fusion, FusionRecord, problems),
     )
 
 

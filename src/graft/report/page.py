@@ -9,22 +9,27 @@ from graft.core.errors import Problem, RunFolderError
 from graft.core.scores import Metric, Score
 from graft.metrics import catalogue
 from graft.report import words
-from graft.report.card import loading_code
+from graft.report.cards import cards
 from graft.report.chart import Chart, NotMeasured
+from graft.report.charts_classes import class_scores
+from graft.report.charts_confusion import confusion
+from graft.report.charts_decision import decision
 from graft.report.charts_distributions import distributions
 from graft.report.charts_errors import false_positives
 from graft.report.charts_maps import text_maps
 from graft.report.charts_metrics import comparison, effect_sizes
+from graft.report.charts_reliability import reliability
 from graft.report.charts_roc import roc
 from graft.report.charts_slices import heat_map
 from graft.report.evidence import Evidence, read_evidence
+from graft.report.explanation import explanation
 from graft.report.findings import places, statuses
 from graft.report.mistakes import mistakes
 from graft.report.palette import run_styles
+from graft.report.predictions import Frames, Styles, readable
 from graft.report.rendering import write_page
 from graft.report.results import (
     all_metrics,
-    cards,
     key_metrics,
     leakage_of_test,
     leaked_table,
@@ -32,6 +37,7 @@ from graft.report.results import (
     split_pairs,
 )
 from graft.report.training import summary, training_charts
+from graft.report.usage import loading_code
 
 
 def write_report(root: Path) -> Path:
@@ -74,22 +80,46 @@ def _check_metrics(evidence: Evidence) -> None:
 
 
 def charts(evidence: Evidence) -> list[Chart | NotMeasured]:
-    """Return every chart of the page, in its order."""
-    index, slices = evidence.index, evidence.index.slices
+    """Return every chart of the page, in its order; which there are depends on what is predicted.
+
+    Probabilities of classes have charts of their own; a ranking of rows of two classes, or a
+    graded score, has others.
+    """
+    index, slices, facts = evidence.index, evidence.index.slices, evidence.facts
     styles = run_styles(index.runs, index.base_run)
     books = {run.name: run.scores for run in evidence.runs if run.scores}
-    frames = {run.name: run.predictions for run in evidence.runs if run.predictions is not None}
+    frames = {
+        run.name: readable(run.predictions, facts, slices)
+        for run in evidence.runs
+        if run.predictions is not None
+    }
     maps = {run.name: run.text_map for run in evidence.runs if run.text_map is not None}
-    return [
-        comparison(books, styles, key_metrics(evidence, most=6)),
-        distributions(frames, styles, slices),
-        roc(frames, styles),
-        effect_sizes(books, styles),
-        false_positives(frames, styles, slices),
-        heat_map(books, frames, styles, slices),
-        text_maps(maps, styles),
-        *training_charts(evidence.runs, styles),
-    ]
+    metric = evidence.comparison.primary if facts.classes and not facts.binary else "roc_auc"
+    found: list[Chart | NotMeasured] = [comparison(books, styles, key_metrics(evidence, most=6))]
+    if facts.binary or not facts.classes:
+        found += [
+            distributions(frames, styles, slices, facts.classes if facts.binary else ()),
+            roc(frames, styles),
+        ]
+    if facts.classes:
+        found += _class_charts(evidence, frames, styles)
+    else:
+        found.append(effect_sizes(books, styles))
+    if facts.binary or not facts.classes:
+        found.append(false_positives(frames, styles, slices))
+    found += [heat_map(books, frames, styles, slices, metric), text_maps(maps, styles)]
+    return [*found, *training_charts(evidence.runs, styles)]
+
+
+def _class_charts(evidence: Evidence, frames: Frames, styles: Styles) -> list[Chart | NotMeasured]:
+    """Return the charts of class probabilities: of reference and arms that are meant to win."""
+    meant = {evidence.index.base_run, *(arm.name for arm in evidence.candidates)}
+    meant |= {evidence.reference(arm.name) for arm in evidence.candidates}
+    shown = {name: style for name, style in styles.items() if name in meant}
+    classes = evidence.facts.classes
+    found = [confusion(frames, shown, classes), class_scores(frames, shown, classes)]
+    found.append(reliability(frames, shown))
+    return [*found, decision(frames, shown, evidence.wishes.costs)] if len(classes) == 2 else found
 
 
 def context(evidence: Evidence) -> dict[str, Any]:
@@ -97,7 +127,6 @@ def context(evidence: Evidence) -> dict[str, Any]:
     findings = evidence.findings.items if evidence.findings else ()
     metrics = key_metrics(evidence)
     leakage = leakage_of_test(evidence)
-    base = evidence.base
     primary, others = split_pairs(evidence)
     return {
         "evidence": evidence,
@@ -110,9 +139,12 @@ def context(evidence: Evidence) -> dict[str, Any]:
         "leakage_sentence": words.leakage_sentence(leakage),
         "clean_figures": words.clean_figures(evidence),
         "leakage_known": leakage is not None,
-        "inverted": words.inverted_sentence(
-            "The untouched base", base.score("roc_auc") if base else None
-        ),
+        "inverted": words.inverted_reference(evidence),
+        "reference": _reference(evidence),
+        "explanations": [
+            (arm.title, explanation(evidence, arm))
+            for arm in (evidence.candidates if evidence.facts.classes else ())
+        ],
         "cards": cards(evidence),
         "metrics": metrics,
         "all_metrics": all_metrics(evidence),
@@ -127,10 +159,23 @@ def context(evidence: Evidence) -> dict[str, Any]:
         "weight_files": _weight_files(evidence),
         "places": places(findings, _titles(evidence)),
         "statuses": statuses(findings),
-        "mistakes": [mistakes(run, evidence.index.slices) for run in evidence.arms],
+        "mistakes": [
+            mistakes(run, evidence.index.slices, evidence.facts) for run in evidence.candidates
+        ],
+        "use_sentence": "The model folder is a standard one: Graft is not needed to use it."
+        if not evidence.facts.classes or len(evidence.facts.texts) == 1
+        else "Graft puts the columns of a row together as in training.",
         "codes": [(arm, loading_code(evidence, arm)) for arm in evidence.arms],
         "definitions": _definitions(evidence),
     }
+
+
+def _reference(evidence: Evidence) -> str:
+    """Return what arms are compared with, in words."""
+    names = {evidence.reference(arm.name) for arm in evidence.arms}
+    if len(names) > 1:
+        return "its reference"
+    return evidence.reference_words(*names or {evidence.index.base_run})
 
 
 def _titles(evidence: Evidence) -> dict[str, str]:

@@ -38,11 +38,11 @@ class RunStyle:
 
 
 def run_styles(runs: Iterable[RunEntry], base_run: str = "") -> dict[str, RunStyle]:
-    """Return one style per run, in their order, the base a grey ring.
+    """Return one style per run, in their order, the reference a grey ring.
 
     Args:
         runs: Arms and baselines.
-        base_run: Name of the baseline that is the untouched base.
+        base_run: Name of the run that the headline compares with.
     """
     styles, arms, others = {}, 0, 0
     for entry in runs:

@@ -1,82 +1,22 @@
-"""The verdict cards and the comparison tables, ready to be shown."""
+"""The comparison tables, ready to be shown."""
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 
-from graft.core.roles import Role, Split
+from graft.core.roles import Split
 from graft.core.scores import Metric, Score
 from graft.core.tables import LeakageReport
-from graft.core.verdicts import GateResult, PairedDifference, Verdict
+from graft.core.verdicts import PairedDifference
 from graft.metrics import catalogue
-from graft.report import words
 from graft.report.evidence import Evidence, RunEvidence
 from graft.report.tables import Table, from_records
-from graft.report.training import adapted_sentence
 
 # Order of the columns; the primary metric always comes first.
 KEY_METRICS = (
-    "spearman", "roc_auc", "f1", "accuracy", "margin", "cohens_d", "false_positives", "best_f1",
-    "cluster_purity",
+    "spearman", "roc_auc", "macro_f1", "f1", "balanced_accuracy", "accuracy", "margin", "cohens_d",
+    "false_positives", "best_f1", "cluster_purity", "log_loss", "calibration_error",
 )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Strip:
-    """An interval on the common scale of all cards, in per cent of the width.
-
-    Args:
-        caption: Which rows.
-        dot: Place of the difference.
-        low: Place of the lower end, None without an interval.
-        high: Place of the upper end.
-        zero: Place of zero.
-        text: The numbers in words.
-    """
-
-    caption: str
-    dot: float
-    low: float | None
-    high: float | None
-    zero: float
-    text: str
-
-
-@dataclass(frozen=True)
-class Card:
-    """The answer about one arm.
-
-    Args:
-        run: The arm.
-        verdict: Decides colour and shape.
-        word: The verdict in words.
-        sentence: All rows.
-        clean: The clean rows, empty if no row is leaked.
-        certainty: How sure it is.
-        adapted: What was trained.
-        benefit: What it buys.
-        ladder: How it stands against the strongest baseline other than the base; empty if there
-            is none.
-        strips: Intervals of the difference, all rows and clean rows.
-        gates: Gates of this arm.
-        statuses: How many findings of the arm have which status, in words.
-        blocked: Findings and gates of the arm that end the run with exit code 2.
-    """
-
-    run: RunEvidence
-    verdict: Verdict
-    word: str
-    sentence: str
-    clean: str
-    certainty: str
-    adapted: str
-    benefit: str
-    ladder: str
-    strips: tuple[Strip, ...]
-    gates: tuple[GateResult, ...]
-    statuses: dict[str, int]
-    blocked: int
 
 
 @dataclass(frozen=True)
@@ -101,104 +41,8 @@ def leakage_of_test(evidence: Evidence) -> LeakageReport | None:
 def find_pair(
     evidence: Evidence, candidate: str, metric: str, subset: str
 ) -> PairedDifference | None:
-    """Return the difference of an arm against the untouched base, None if not compared."""
-    wanted = (candidate, evidence.index.base_run, metric, subset)
-    for item in (*evidence.comparison.headline, *evidence.comparison.pairs):
-        if (item.candidate, item.reference, item.metric, item.subset) == wanted:
-            return item
-    return None
-
-
-def cards(evidence: Evidence) -> list[Card]:
-    """Return one card per arm, in the order of the recipe."""
-    primary = evidence.comparison.primary
-    headline = {item.candidate: item for item in evidence.comparison.headline}
-    items = {}
-    for arm in evidence.arms:
-        # The verdict's own difference first; then the one on the other rows, if there is one.
-        found = [headline.get(arm.name), *(find_pair(evidence, arm.name, primary, subset)
-                 for subset in ("all", "clean"))]  # fmt: skip
-        by_subset = {item.subset: item for item in reversed(found) if item is not None}
-        first = found[0].subset if found[0] else "all"
-        items[arm.name] = sorted(by_subset.values(), key=lambda item: item.subset != first)
-    scale = _scale([item for group in items.values() for item in group])
-    return [_card(evidence, arm, items[arm.name], scale) for arm in evidence.arms]
-
-
-def _scale(items: list[PairedDifference]) -> tuple[float, float]:
-    numbers = [0.0]
-    for item in items:
-        numbers += [end for end in (item.difference, item.low, item.high) if end is not None]
-    margin = 0.08 * (max(numbers) - min(numbers)) or 1.0
-    return min(numbers) - margin, max(numbers) + margin
-
-
-def _card(
-    evidence: Evidence, arm: RunEvidence, items: list[PairedDifference], scale: tuple[float, float]
-) -> Card:
-    main = items[0] if items else None
-    clean = next((item for item in items if item.subset == "clean" and item is not main), None)
-    base = "the untouched base"
-    findings = evidence.findings.items if evidence.findings else ()
-    gates = tuple(gate for gate in evidence.comparison.gates if gate.run == arm.name)
-    statuses = Counter(words.status_word(f) for f in findings if f.where == arm.name)
-    return Card(
-        run=arm,
-        verdict=main.verdict if main else Verdict.not_measured,
-        word=words.verdict_word(main.verdict, clean.verdict if clean else None)
-        if main
-        else "not measured",
-        sentence=words.difference_sentence(main, base)
-        if main
-        else "The comparison has no difference between this arm and the untouched base.",
-        clean=words.difference_sentence(clean, "the base") if clean else "",
-        certainty=words.certainty_sentence(main) if main else "Nothing can be said.",
-        adapted=adapted_sentence(arm),
-        benefit=words.benefit_sentence(arm, evidence.base),
-        ladder=_ladder(evidence, main) if main else "",
-        strips=tuple(_strip(item, scale) for item in items if item.difference is not None),
-        gates=gates,
-        statuses=dict(sorted(statuses.items())),
-        blocked=sum(f.blocks and f.where == arm.name for f in findings)
-        + sum(not gate.reached for gate in gates),
-    )
-
-
-def _ladder(evidence: Evidence, main: PairedDifference) -> str:
-    """Return the verdict against the cheapest thing that might have done as well."""
-    baselines = {run.name for run in evidence.runs if run.entry.role == Role.baseline}
-    others = [
-        item
-        for item in evidence.comparison.pairs
-        if (item.candidate, item.metric, item.subset) == (main.candidate, main.metric, main.subset)
-        and item.reference in baselines - {evidence.index.base_run}
-        and item.reference_value is not None
-    ]
-    if not others:
-        return ""
-    sign = -1.0 if catalogue.metric(main.metric).higher_is_better is False else 1.0
-    strongest = max(others, key=lambda item: sign * (item.reference_value or 0.0))
-    word = words.VERDICT_WORDS[strongest.verdict].capitalize()
-    sentence = words.difference_sentence(strongest, evidence.title(strongest.reference))
-    return f"{word}. {sentence}"
-
-
-def _strip(item: PairedDifference, scale: tuple[float, float]) -> Strip:
-    low, high = scale
-
-    def place(number: float) -> float:
-        return round(100 * (number - low) / (high - low), 2)
-
-    known = item.low is not None and item.high is not None
-    sure = words.ends(item.metric, item.low, item.high, sign=True) if known else "no interval"
-    return Strip(
-        caption=f"{'clean' if item.subset == 'clean' else 'all'} rows, n = {item.n:,}",
-        dot=place(item.difference or 0.0),
-        low=place(item.low) if item.low is not None and known else None,
-        high=place(item.high) if item.high is not None and known else None,
-        zero=place(0.0),
-        text=f"{words.difference(item.metric, item.difference)} ({sure})",
-    )
+    """Return the difference of an arm against its reference, None if not compared."""
+    return evidence.pair(candidate, evidence.reference(candidate), metric, subset)
 
 
 def key_metrics(evidence: Evidence, most: int = 8) -> list[Metric]:
@@ -250,13 +94,17 @@ def _best(evidence: Evidence, metric: Metric, subset: str) -> float | None:
 def split_pairs(
     evidence: Evidence,
 ) -> tuple[list[PairedDifference], list[PairedDifference]]:
-    """Return the differences on the primary metric against the base, then all others, each once."""
-    base, primary = evidence.index.base_run, evidence.comparison.primary
+    """Return the primary metric's differences against the reference, then all others, each once."""
+    primary = evidence.comparison.primary
     seen: dict[tuple[str, str, str, str], PairedDifference] = {}
     for item in (*evidence.comparison.headline, *evidence.comparison.pairs):
         # The headline comes first: it alone carries the p-value after Holm's correction.
         seen.setdefault((item.candidate, item.reference, item.metric, item.subset), item)
-    first = [i for i in seen.values() if i.reference == base and i.metric == primary]
+    first = [
+        item
+        for item in seen.values()
+        if item.metric == primary and item.reference == evidence.reference(item.candidate)
+    ]
     return first, [item for item in seen.values() if item not in first]
 
 

@@ -11,7 +11,7 @@ from graft.report.chart import Chart, NotMeasured
 from graft.report.charts_rates import rate_gap, rates
 from graft.report.charts_training import loss, validation
 from graft.report.evidence import RunEvidence
-from graft.report.numerals import count, magnitude, plural, rate, share
+from graft.report.numerals import rate
 from graft.report.observed import Asked, Census, Saved, asked, census, probed, saved
 from graft.report.predictions import Styles
 from graft.report.tables import Table, from_records
@@ -84,18 +84,6 @@ def training_charts(runs: Sequence[RunEvidence], styles: Styles) -> list[Chart |
         validation({run.name: run.evaluations for run in runs}, styles),
         rates(plans, ledgers, styles),
     ]
-
-
-def adapted_sentence(run: RunEvidence) -> str:
-    """Return which share of the weights was trained, or that it is not known."""
-    if run.plan is None:
-        return "Not known: the run has no plan."
-    plan = run.plan
-    part = plan.trainable_parameters / plan.total_parameters if plan.total_parameters else 0.0
-    return (
-        f"{count(plan.trainable_parameters)} of {magnitude(plan.total_parameters)} parameters "
-        f"({share(part)}), method {plan.method}, {plural(plan.total_steps, 'planned step')}."
-    )
 
 
 def thaw_words(group: PlannedGroup) -> str:

@@ -7,11 +7,12 @@ from typing import Any
 
 from graft.core.layout import ExperimentPaths
 from graft.report import words
+from graft.report.adapted import adapted_sentence
 from graft.report.evidence import RunEvidence, read_training
 from graft.report.findings import outcome_sentence, places, statuses
 from graft.report.palette import run_styles
 from graft.report.rendering import write_page
-from graft.report.training import adapted_sentence, summary, training_charts
+from graft.report.training import summary, training_charts
 
 
 def write_training_report(folder: Path) -> Path:

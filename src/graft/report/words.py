@@ -28,6 +28,10 @@ STATUS_WORDS = {
 }
 
 
+CONTROL_WORDS = {
+    "random_init": "A control, meant to lose: the same network without pretraining.",
+    "shuffled_labels": "A control, meant to lose: trained on labels dealt out at random.",
+}
 BLOCKED_WORDS = {Status.error: "could not be checked", Status.not_run: "was not run"}
 
 
@@ -134,12 +138,12 @@ def leakage_sentence(leakage: LeakageReport | None) -> str:
 
 
 def clean_figures(evidence: Evidence) -> str:
-    """Return the primary metric of base and arms on the clean rows, empty if not measured."""
+    """Return the primary metric of reference and arms on the clean rows, empty if not measured."""
     metric = evidence.comparison.primary
     base = (evidence.base,) if evidence.base else ()
     figures = [
         f"{value(metric, score.value)} for {run.title}"
-        for run in (*base, *evidence.arms)
+        for run in (*base, *evidence.candidates)
         if (score := run.score(metric, "clean")) and score.value is not None
     ]
     if not figures:
@@ -162,6 +166,13 @@ def inverted_sentence(title: str, auc: Score | None) -> str:
     )
 
 
+def inverted_reference(evidence: Evidence) -> str:
+    """Return that what the arms are compared with ranks the wrong way round, empty unless so."""
+    title = evidence.reference_words(evidence.index.base_run)
+    auc = evidence.base.score("roc_auc") if evidence.base else None
+    return inverted_sentence(title[:1].upper() + title[1:], auc)
+
+
 def gate_sentence(gate: GateResult, title: str) -> str:
     """Return what a gate asks for and what was measured."""
     metric = catalogue.metric(gate.metric)
@@ -174,8 +185,14 @@ def gate_sentence(gate: GateResult, title: str) -> str:
     return f"{title}: {metric.title} must be {' and '.join(bounds)}; measured: {measured}."
 
 
-def benefit_sentence(run: RunEvidence, base: RunEvidence | None) -> str:
-    """Return what the adapted model buys in rows that are decided differently, empty if unknown."""
+def benefit_sentence(run: RunEvidence, base: RunEvidence | None, compared: str = "before") -> str:
+    """Return what the adapted model buys in rows that are decided differently, empty if unknown.
+
+    Args:
+        run: The arm.
+        base: What it is compared with.
+        compared: Words behind the figures of the reference.
+    """
     parts = []
     for metric, noun in (("false_positives", "false positives"), ("accuracy", "right decisions")):
         new = run.score(metric)
@@ -183,37 +200,46 @@ def benefit_sentence(run: RunEvidence, base: RunEvidence | None) -> str:
         if new is None or old is None or new.value is None or old.value is None:
             continue
         if metric == "accuracy":
-            parts.append(f"{share(new.value)} {noun}, {share(old.value)} before")
+            parts.append(f"{share(new.value)} {noun}, {share(old.value)} {compared}")
         else:
-            parts.append(f"{count(new.value)} {noun}, {count(old.value)} before")
+            parts.append(f"{count(new.value)} {noun}, {count(old.value)} {compared}")
     return f"On the test rows: {'; '.join(parts)}." if parts else ""
 
 
 def headline(evidence: Evidence) -> str:
-    """Return the verdict on all arms in one sentence."""
+    """Return the verdict on all arms in one sentence; controls are left out."""
     metric: Metric = catalogue.metric(evidence.comparison.primary)
-    by_verdict: dict[Verdict, list[str]] = {}
-    for item in evidence.comparison.headline:
-        by_verdict.setdefault(item.verdict, []).append(evidence.title(item.candidate))
-    judged = {item.candidate for item in evidence.comparison.headline}
-    missing = [arm.title for arm in evidence.arms if arm.name not in judged]
-    by_verdict.setdefault(Verdict.not_measured, []).extend(missing)
-    phrases = {
-        Verdict.better: ("is better than the untouched base", "are better than the untouched base"),
-        Verdict.worse: ("is worse than the untouched base", "are worse than the untouched base"),
-        Verdict.not_shown: ("is not shown to differ from it", "are not shown to differ from it"),
-        Verdict.not_measured: ("was not measured", "were not measured"),
-    }
-    if not by_verdict.get(Verdict.better) and not by_verdict.get(Verdict.worse):
-        same = "not shown to differ from the untouched base"
-        phrases[Verdict.not_shown] = (f"is {same}", f"are {same}")
+    judged = {item.candidate: item for item in evidence.comparison.headline}
+    groups: dict[str, dict[Verdict, list[str]]] = {}
+    for arm in evidence.candidates:
+        verdict = judged[arm.name].verdict if arm.name in judged else Verdict.not_measured
+        verdicts = groups.setdefault(evidence.reference(arm.name), {})
+        verdicts.setdefault(verdict, []).append(arm.title)
     clauses = [
-        f"{listed(names)} {phrases[verdict][len(names) > 1]}"
-        for verdict in Verdict
-        if (names := by_verdict.get(verdict, []))
+        clause
+        for reference, verdicts in groups.items()
+        for clause in _clauses(verdicts, evidence.reference_words(reference))
     ]
     sentence = f"{'; '.join(clauses) or 'No arm was run'}, on {metric.title}."
     return sentence[0].upper() + sentence[1:]
+
+
+def _clauses(verdicts: dict[Verdict, list[str]], reference: str) -> list[str]:
+    """Return one clause per verdict on the arms that have the same reference."""
+    better, worse = f"better than {reference}", f"worse than {reference}"
+    judged = verdicts.keys() & {Verdict.better, Verdict.worse}
+    same = f"not shown to differ from {'it' if judged else reference}"
+    phrases = {
+        Verdict.better: (f"is {better}", f"are {better}"),
+        Verdict.worse: (f"is {worse}", f"are {worse}"),
+        Verdict.not_shown: (f"is {same}", f"are {same}"),
+        Verdict.not_measured: ("was not measured", "were not measured"),
+    }
+    return [
+        f"{listed(verdicts[verdict])} {phrases[verdict][len(verdicts[verdict]) > 1]}"
+        for verdict in Verdict
+        if verdict in verdicts
+    ]
 
 
 def blocked(findings: Iterable[Finding], place: Callable[[str], str]) -> list[str]:

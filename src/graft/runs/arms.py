@@ -23,6 +23,7 @@ from graft.core.plan import ResolvedPlan
 from graft.core.probes import Probes
 from graft.core.roles import Split
 from graft.core.seeds import generator
+from graft.data.sampling import rows_per_class
 from graft.evaluate.predictions import (
     decision_split,
     predict,
@@ -82,10 +83,12 @@ def prepare_arm(experiment: Experiment, name: str, rows: pd.DataFrame) -> Prepar
     """
     arm, base = experiment.recipe.arms[name], experiment.base(name)
     seed = experiment.recipe.seed
-    model, load = experiment.task.build(arm, base, seed)
-    train_rows = _dealt_rows(rows, Split.train, arm, seed)
+    train_rows = rows_per_class(_dealt_rows(rows, Split.train, arm, seed), arm.rows_per_class, seed)
+    model, load = experiment.task.build(arm, base, seed, train_rows)
     examples = experiment.task.prepare(train_rows, model)
-    probe = experiment.task.collate(examples[:2])
+    # Rows with a text, or the encoder would count as never read.
+    read = [example for example in examples if experiment.task.tokens(example)]
+    probe = experiment.task.collate(read[:2] or examples[:2])
     assignment = assign_groups(
         arm,
         named_parameters(model),
@@ -166,15 +169,23 @@ def train_prepared(
     write_json(paths.load, prepared.load)
     write_json(paths.plan, prepared.plan)
     probes = _look_before(experiment, prepared, paths)
-    ledger = train(_job(experiment, prepared, rows, paths))
+    ledger = train(training_job(experiment, prepared, rows, paths))
     write_json(paths.ledger, ledger)
     _write_in_memory(experiment, prepared, rows, leaked, paths, probes)
     _write_artefact(experiment, prepared, paths)
 
 
-def _job(
+def training_job(
     experiment: Experiment, prepared: PreparedArm, rows: pd.DataFrame, paths: RunPaths
 ) -> TrainingJob:
+    """Return all that the loop needs to train a prepared arm.
+
+    Args:
+        experiment: The experiment.
+        prepared: The arm; its model is to be trained in place.
+        rows: All rows with their splits; those of validation choose the checkpoint.
+        paths: Where history and checkpoints go.
+    """
     training = prepared.arm.training
     chosen = training.metric_for_best_model or experiment.recipe.evaluation.primary
     held_out = _dealt_rows(rows, Split.validation, prepared.arm, experiment.recipe.seed)
@@ -208,7 +219,9 @@ def _job(
 
 def _validation_metrics(experiment: Experiment, frame: pd.DataFrame) -> dict[str, float | None]:
     columns = prediction_columns(frame)
-    columns["threshold"] = np.full(len(frame), experiment.task.decide(frame))
+    threshold = experiment.task.decide(frame)
+    if threshold is not None:
+        columns["threshold"] = np.full(len(frame), threshold)
     return {
         f"{Split.validation}_{measure.metric.name}": measure.compute(columns)
         for measure in experiment.task.measures

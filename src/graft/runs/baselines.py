@@ -10,6 +10,7 @@ import pandas as pd
 from graft.core.experiment import BASE_RUN
 from graft.core.files import write_json
 from graft.core.roles import Split
+from graft.data.sampling import rows_per_class
 from graft.evaluate.fresh import save_embeddings
 from graft.evaluate.predictions import (
     decision_split,
@@ -35,19 +36,29 @@ def run_baselines(
     @lru_cache(maxsize=4)
     def encode_by_split(splits: tuple[str, ...]) -> dict[str, Array]:
         part = rows[rows["split"].isin(splits)].reset_index(drop=True)
-        return dict(experiment.task.predict_folder(base.folder, part, None))
+        return dict(experiment.task.encode_base(base, part))
 
-    context = BaselineRows(
-        train=train,
-        predicted=predicted,
-        encode=lambda part: encode_by_split(tuple(part["split"].unique())),
-        seed=experiment.recipe.seed,
-    )
+    def encode(part: pd.DataFrame) -> dict[str, Array]:
+        splits = tuple(part["split"].unique())
+        places = pd.Index(rows.loc[rows["split"].isin(splits), "row"]).get_indexer(part["row"])
+        return {name: values[places] for name, values in encode_by_split(splits).items()}
+
+    def context(few: int | None) -> BaselineRows:
+        return BaselineRows(
+            train=rows_per_class(train, few, experiment.recipe.seed),
+            predicted=predicted,
+            encode=encode,
+            seed=experiment.recipe.seed,
+            facts=experiment.facts,
+        )
+
     deciding = decision_split(predicted)
     for name in missing:
         paths = experiment.paths.run(name)
         with suitable_threads():
-            columns = experiment.task.baselines[name].predict(context)
+            kind, _, few = name.partition("@")
+            baseline = experiment.task.baselines[kind]
+            columns = baseline.predict(context(int(few) if few else None))
         files = {split: paths.predictions(split) for split in (deciding, Split.test)}
         write_predictions(experiment.task, predicted, columns, files, leaked)
         save_embeddings(paths, columns, predicted)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import shutil
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,12 @@ from graft.config.loading import LoadedRecipe, load_recipe
 from graft.config.recipe import Recipe
 from graft.config.sections import Reads, record_reads
 from graft.core.errors import Problem, RecipeError, RunFolderError
-from graft.core.experiment import BASE_RUN, ExperimentIndex, RunEntry
+from graft.core.experiment import ExperimentIndex, RunEntry
+from graft.core.facts import UNKNOWN, RowFacts
 from graft.core.files import read_json, sha256_text, write_json, write_text
 from graft.core.layout import ExperimentPaths
 from graft.core.roles import Role
+from graft.core.tables import DataReport
 from graft.metrics.catalogue import CATALOGUE
 from graft.models.locate import LocatedBase, locate_base
 from graft.runs.resources import hardware, versions
@@ -31,19 +33,27 @@ class Experiment:
     Args:
         loaded: The recipe and its origins.
         paths: The run folder.
-        task: The kind of task.
+        task: The kind of task, bound to the facts.
+        facts: What is known of the rows; nothing before they were read.
         reads: Options that were read since the experiment was opened.
     """
 
     loaded: LoadedRecipe
     paths: ExperimentPaths
     task: Task
+    facts: RowFacts = UNKNOWN
     reads: Reads = field(default_factory=record_reads)
 
     @property
     def recipe(self) -> Recipe:
         """The recipe."""
         return self.loaded.recipe
+
+    @property
+    def costs(self) -> tuple[float, float] | None:
+        """What a false positive and a false negative cost, None if the recipe does not say."""
+        costs = self.recipe.evaluation.costs
+        return (costs.false_positive, costs.false_negative) if costs else None
 
     def base(self, arm: str | None = None) -> LocatedBase:
         """Return the base model of `arm`, or of the whole experiment."""
@@ -81,7 +91,30 @@ def open_experiment(
         what = "was made by another recipe (or the same one with other values)"
         fix = "give the recipe another name or --runs folder, or use --restart to begin anew"
         raise RunFolderError("run folder", [Problem(str(paths.root), what, fix)])
-    return Experiment(loaded, paths, task)
+    return bound(Experiment(loaded, paths, task))
+
+
+def bound(experiment: Experiment) -> Experiment:
+    """Return the experiment with its task bound to the facts of its rows, once they are written.
+
+    Raises:
+        RecipeError: A metric of the recipe is not defined for these rows.
+    """
+    report = experiment.paths.data_report
+    if not report.is_file():
+        return experiment
+    return with_facts(experiment, read_json(report, DataReport).facts)
+
+
+def with_facts(experiment: Experiment, facts: RowFacts) -> Experiment:
+    """Return the experiment with its task bound to these facts.
+
+    Raises:
+        RecipeError: A metric of the recipe is not defined for these rows.
+    """
+    task = task_of(experiment.recipe.task, facts, experiment.costs)
+    _check_metric_names(experiment.recipe, task)
+    return replace(experiment, task=task, facts=facts)
 
 
 def write_index(experiment: Experiment) -> ExperimentIndex:
@@ -91,17 +124,21 @@ def write_index(experiment: Experiment) -> ExperimentIndex:
         name=recipe.name,
         task=recipe.task,
         base=recipe.base.model,
-        base_run=BASE_RUN,
+        base_run=recipe.evaluation.reference,
         primary=recipe.evaluation.primary,
         seed=recipe.seed,
         runs=(
             *(
-                RunEntry(name, Role.baseline, experiment.task.baselines[name].title, trained=False)
+                RunEntry(name, Role.baseline, baseline_title(experiment.task, name), trained=False)
                 for name in recipe.baselines
             ),
             *(
                 RunEntry(name, Role.arm, arm.title or _title(arm.method), trained=True)
                 for name, arm in recipe.arms.items()
+            ),
+            *(
+                RunEntry(name, Role.arm, fusion.title or f"{fusion.arm} fused", trained=False)
+                for name, fusion in recipe.fusion.items()
             ),
         ),
         slices=recipe.data.slices,
@@ -127,9 +164,15 @@ def find_experiment(folder: Path) -> Experiment:
         raise RunFolderError("run folder", [problem])
     loaded = load_recipe(paths.recipe)
     read_json(paths.index, ExperimentIndex)
-    return Experiment(
-        LoadedRecipe(loaded.recipe, loaded.origins, Path()), paths, task_of(loaded.recipe.task)
-    )
+    found = LoadedRecipe(loaded.recipe, loaded.origins, Path())
+    return bound(Experiment(found, paths, task_of(loaded.recipe.task)))
+
+
+def baseline_title(task: Task, name: str) -> str:
+    """Return the title of a baseline, `base@10` being `base` with 10 rows of each class."""
+    kind, _, few = name.partition("@")
+    title = task.baselines[kind].title
+    return f"{title}, {few} rows a class" if few else title
 
 
 def _title(method: str) -> str:

@@ -109,6 +109,8 @@ def _log_run(
         client.log_artifact(run_id, str(file), folder)
     if paths.adapter.is_dir():
         client.log_artifacts(run_id, str(paths.adapter), "adapter")
+    if paths.model.is_dir() and not _has_model(paths):
+        client.log_artifacts(run_id, str(paths.model), "model")
     problems = _wrong_metrics(client, run_id, metrics)
     if model_id is not None:
         wrong = model_problems(job.store, model_id, paths.model)
@@ -121,7 +123,8 @@ def _log_run(
 
 
 def _has_model(paths: RunPaths) -> bool:
-    return (paths.model / MANIFEST).is_file()
+    # A fusion is no Sentence-Transformers folder: its files are logged as they are.
+    return (paths.model / MANIFEST).is_file() and (paths.model / "modules.json").is_file()
 
 
 def _earlier_runs(

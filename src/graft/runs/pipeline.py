@@ -18,13 +18,14 @@ from graft.data.loading import dataset_from_frames, load_dataset
 from graft.data.storage import save_splits
 from graft.runs.arms import train_arm
 from graft.runs.baselines import run_baselines
-from graft.runs.experiment import Experiment, open_experiment, write_index
+from graft.runs.experiment import Experiment, bound, open_experiment, write_index
 from graft.runs.options import IN_MEMORY, note_reads
 from graft.runs.pages import write_pages
 from graft.runs.result import Result, read_result
 from graft.runs.stages import (
     audit_runs,
     compare_runs,
+    fuse_runs,
     leaked_rows,
     predict_artefacts,
     score_runs,
@@ -70,6 +71,7 @@ def run(
     recipe = experiment.recipe
     logger.info("data: reading and checking %s", recipe.data.train)
     rows = prepare_data(experiment, frames)
+    experiment = bound(experiment)
     leaked = leaked_rows(experiment)
     logger.info("baselines: %s", ", ".join(recipe.baselines))
     run_baselines(experiment, rows, leaked, recipe.baselines)
@@ -85,7 +87,9 @@ def prepare_data(
     """Read, check and split the rows; write index, data report and splits; return the rows."""
     recipe = experiment.recipe
     if frames is None:
-        dataset, report = load_dataset(recipe.data, experiment.loaded.folder, recipe.seed)
+        dataset, report = load_dataset(
+            recipe.data, experiment.loaded.folder, recipe.seed, recipe.task
+        )
     else:
         dataset, report = _from_memory(experiment, frames)
     prints = {part.split: part.fingerprint for part in report.splits}
@@ -114,6 +118,7 @@ def _from_memory(
         experiment.recipe.seed,
         validation=frames.get(Split.validation),
         test=frames.get(Split.test),
+        task=experiment.recipe.task,
     )
 
 
@@ -135,8 +140,9 @@ def finish(experiment: Experiment) -> Result:
     recipe = experiment.recipe
     logger.info("artefacts: loading %s in a fresh process", ", ".join(recipe.arms))
     predict_artefacts(experiment, tuple(recipe.arms))
+    fuse_runs(experiment, tuple(recipe.fusion))
     logger.info("scores, comparison, audits and report")
-    score_runs(experiment, (*recipe.baselines, *recipe.arms))
+    score_runs(experiment, (*recipe.baselines, *recipe.arms, *recipe.fusion))
     compare_runs(experiment)
     audit_runs(experiment)
     write_pages(experiment.paths.root)

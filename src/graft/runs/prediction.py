@@ -1,33 +1,25 @@
-"""Scores for the pairs of a file, by a model that was trained and saved."""
+"""Predictions for the rows of a file, by a model that was trained and saved."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
 
 from graft.core.errors import DataError, InputError, Problem
-from graft.core.layout import RunPaths
-from graft.core.roles import Split
 from graft.data.badrows import BadRow, listed
-from graft.data.checks import check_rows
-from graft.data.columns import assign_columns
-from graft.data.dataset import TEXTS
 from graft.data.readers import Table, read_parts
-from graft.evaluate.encoding import encode
 from graft.models.precision import Precision
 from graft.models.threads import suitable_threads
-from graft.runs.loading import load
+from graft.runs.loading import decision_threshold, load
 from graft.runs.row_writer import ENDINGS, joint_schema, row_writer
-from graft.tasks.pair_columns import pair_columns
+from graft.runs.scorers import Scorer, scorer_of
 from graft.train.progress import progress_bar
 
-SCORE, DECISION = "predicted_score", "decision"
-# Rows that are in memory at once, with both embeddings: 60 MB if those have 384 numbers.
+# Rows that are in memory at once, with two embeddings: 60 MB if those have 384 numbers.
 PART = 4096
 
 
@@ -36,15 +28,19 @@ class Predicted:
     """What was predicted.
 
     Args:
-        rows: Number of pairs.
+        rows: Number of rows.
         columns: Role to column.
-        threshold: Scores from here on are decided as a match; None if no run stands behind the
-            model, then there is no decision.
+        threshold: Scores from here on are decided as a match, or as the positive class; None if
+            no run stands behind the model, or there are more than two classes.
+        added: Columns that were written beside those of the file.
+        positive: The class that the threshold decides on, empty for pairs.
     """
 
     rows: int
     columns: dict[str, str]
     threshold: float | None
+    added: tuple[str, ...] = ()
+    positive: str = ""
 
 
 @dataclass(frozen=True)
@@ -64,7 +60,7 @@ def predict_file(
     columns: Mapping[str, str],
     precision: Precision = "fp32",
 ) -> Predicted:
-    """Write the rows of `source` with the score of each pair to `target`.
+    """Write the rows of `source` with what the model predicts for each to `target`.
 
     The file is read part by part, once for its columns, once to check every row and once to
     predict, so memory does not grow with its length. What cannot be read in parts
@@ -74,45 +70,32 @@ def predict_file(
         model: Folder of a trained arm, or its model folder.
         source: Data file in any format that training reads; labels are not needed.
         target: `.parquet`, `.csv` or `.jsonl`; written whole or not at all.
-        columns: Role (`sentence1`, `sentence2`) to column; customary names need none.
+        columns: Role (`sentence1`, `sentence2`; of a classification the name that a column had in
+            training) to column; customary and equal names need none.
         precision: `fp32` gives the scores of the artefact, bf16 rounds them.
 
     Raises:
         InputError: The model, the file, a row of it or the target cannot be used.
     """
     _check_places(source, target)
-    survey = _surveyed(source, columns, target.suffix.lower() == ".parquet")
-    encoder = load(model)
-    threshold = decision_threshold(model)
-    scored = partial(encode, encoder, precision=precision)
+    scorer = scorer_of(load(model), decision_threshold(model), precision)
+    survey = _surveyed(source, scorer, columns, target.suffix.lower() == ".parquet")
     done = 0
     with (
         suitable_threads(),
         progress_bar(f"predict {source.name}", survey.rows, unit="rows") as report,
-        row_writer(target, _with_scores(survey.schema, threshold)) as write,
+        row_writer(target, _with_added(survey.schema, scorer)) as write,
     ):
         for part in read_parts(source, PART):
-            rows, bad = _checked(part, survey.assigned)
+            rows, bad = _checked(part, scorer, survey.assigned)
             _refuse(source.name, bad)  # the file was changed after the survey
-            scores = pair_columns(rows, scored)["score"]
-            answer = part.frame.reindex(columns=survey.names).assign(**{SCORE: scores})
-            if threshold is not None:
-                answer[DECISION] = scores >= threshold
+            found = scorer.score(rows).set_axis(part.frame.index)
+            answer = pd.concat([part.frame.reindex(columns=survey.names), found], axis=1)
             write(answer)
             done += len(answer)
             report(done, "")
-    return Predicted(done, survey.assigned, threshold)
-
-
-def decision_threshold(model: Path) -> float | None:
-    """Return the decision threshold of the run behind the model, None if there is no run."""
-    root = model if RunPaths(model).model.is_dir() else model.parent
-    paths = RunPaths(root)
-    for place in (paths.predictions(Split.test), paths.in_memory(Split.test)):
-        if place.is_file():
-            known = pd.read_parquet(place, columns=["threshold"])["threshold"].dropna()
-            return float(known.iloc[0]) if len(known) else None
-    return None
+    added = tuple(scorer.added)
+    return Predicted(done, survey.assigned, scorer.threshold, added, scorer.positive)
 
 
 def _check_places(source: Path, target: Path) -> None:
@@ -130,7 +113,7 @@ def _check_places(source: Path, target: Path) -> None:
         raise DataError(source.name, [Problem(str(source), "is a pipe or a device", fix)])
 
 
-def _surveyed(source: Path, columns: Mapping[str, str], typed: bool) -> _Survey:
+def _surveyed(source: Path, scorer: Scorer, columns: Mapping[str, str], typed: bool) -> _Survey:
     """Return what the file holds; every row of it was checked.
 
     Raises:
@@ -139,8 +122,8 @@ def _surveyed(source: Path, columns: Mapping[str, str], typed: bool) -> _Survey:
     names: dict[str, None] = {}
     for part in read_parts(source, PART):
         names |= dict.fromkeys(part.frame.columns)
-    assigned = assign_columns(list(names), columns, source.name, required=TEXTS, optional=())
-    taken = [name for name in (SCORE, DECISION) if name in names]
+    assigned = scorer.assign(list(names), columns, source.name)
+    taken = [name for name in scorer.added if name in names]
     if taken:
         what = f"has the columns {taken} already"
         raise DataError(source.name, [Problem(source.name, what, "rename them")])
@@ -148,16 +131,18 @@ def _surveyed(source: Path, columns: Mapping[str, str], typed: bool) -> _Survey:
     bad: list[BadRow] = []
     for part in read_parts(source, PART):
         rows += len(part.frame)
-        bad += _checked(part, assigned)[1]
+        bad += _checked(part, scorer, assigned)[1]
         if typed:
             schema = joint_schema(schema, part.frame, source.name)
     _refuse(source.name, bad)
     return _Survey(list(names), assigned, rows, schema)
 
 
-def _checked(part: Table, assigned: Mapping[str, str]) -> tuple[pd.DataFrame, list[BadRow]]:
-    texts = part.frame.reindex(columns=list(assigned.values())).set_axis(list(assigned), axis=1)
-    return check_rows(texts, part.source_rows)
+def _checked(
+    part: Table, scorer: Scorer, assigned: Mapping[str, str]
+) -> tuple[pd.DataFrame, list[BadRow]]:
+    read = part.frame.reindex(columns=list(assigned.values())).set_axis(list(assigned), axis=1)
+    return scorer.check(read, part.source_rows)
 
 
 def _refuse(name: str, bad: list[BadRow]) -> None:
@@ -165,8 +150,7 @@ def _refuse(name: str, bad: list[BadRow]) -> None:
         raise DataError(name, listed(name, bad))
 
 
-def _with_scores(schema: pa.Schema | None, threshold: float | None) -> pa.Schema | None:
+def _with_added(schema: pa.Schema | None, scorer: Scorer) -> pa.Schema | None:
     if schema is None:
         return None
-    decision = [] if threshold is None else [pa.field(DECISION, pa.bool_())]
-    return pa.schema([*schema, pa.field(SCORE, pa.float64()), *decision])
+    return pa.schema([*schema, *(pa.field(name, kind) for name, kind in scorer.added.items())])

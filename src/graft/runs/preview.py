@@ -14,7 +14,7 @@ from graft.core.tables import DataReport
 from graft.data.dataset import Dataset
 from graft.data.loading import load_dataset
 from graft.runs.estimate import Estimate, estimated_arm
-from graft.runs.experiment import Experiment
+from graft.runs.experiment import Experiment, with_facts
 from graft.tasks.lengths import with_lengths
 
 
@@ -59,7 +59,7 @@ def preview_data(experiment: Experiment) -> DataPreview:
         InputError: The data or the base model cannot be used.
     """
     recipe = experiment.recipe
-    dataset, report = load_dataset(recipe.data, experiment.loaded.folder, recipe.seed)
+    dataset, report = load_dataset(recipe.data, experiment.loaded.folder, recipe.seed, recipe.task)
     report = with_lengths(experiment.task, report, dataset.frame, experiment.base(), recipe.base)
     evidence = DataEvidence(report, dataset.frame, {})
     findings = Findings(run_checks(DATA_CHECKS, evidence, recipe.accept))
@@ -73,6 +73,7 @@ def preview_arm(experiment: Experiment, name: str, data: DataPreview) -> ArmPrev
         InputError: The plan or the base model is wrong.
         GraftError: Training would fail at its first steps, and says why.
     """
+    experiment = with_facts(experiment, data.report.facts)
     prepared, cost = estimated_arm(experiment, name, data.dataset.frame)
     preview = ArmPreview(
         name=name,

@@ -28,14 +28,12 @@ def write_splits(dataset: Dataset, report: DataReport, folder: Path) -> dict[str
     if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
         problem = Problem(str(folder), "is there already and holds something", "name a new folder")
         raise RunFolderError("output folder", [problem])
-    names = {**dataset.columns, **{name: name for name in dataset.slices}}
     counts = {}
     with committed_folder(folder) as place:
         for split in Split:
-            rows = dataset.rows(split)
-            if rows.empty:
+            records = dataset.as_read(split).to_dict("records")
+            if not records:
                 continue
-            records = rows[list(names)].rename(columns=names).to_dict("records")
             lines = [json.dumps(_plain(record), ensure_ascii=False) for record in records]
             write_text(place / f"{split}.jsonl", "".join(f"{line}\n" for line in lines))
             counts[f"{split}.jsonl"] = len(lines)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,10 +11,12 @@ import pandas as pd
 
 from graft.audits.contract import run_checks, unused_accepts
 from graft.audits.evidence import read_data_evidence, read_evidence, read_frame
+from graft.audits.fusion import CHECKS as FUSION_CHECKS
+from graft.audits.fusion import read_fusion_evidence
 from graft.audits.registry import ARM_CHECKS, DATA_CHECKS, RECIPE_CHECKS
 from graft.core.costs import RunCost
 from graft.core.errors import Problem, RunFolderError
-from graft.core.experiment import BASE_RUN, ExperimentIndex
+from graft.core.experiment import ExperimentIndex
 from graft.core.files import read_json, write_json
 from graft.core.findings import Finding, Findings
 from graft.core.layout import RunPaths
@@ -37,7 +40,10 @@ from graft.evaluate.published import published_figures
 from graft.evaluate.scoring import ScoringSettings, prediction_columns, score_book
 from graft.runs.arms import require_trained
 from graft.runs.experiment import Experiment
+from graft.runs.fusion import fuse
 from graft.runs.options import note_reads, recipe_use
+
+logger = logging.getLogger(__name__)
 
 # Intervals cover 95 %; the verdicts of one headline are wrong together in at most 5 % of cases.
 ALPHA = 0.05
@@ -74,10 +80,12 @@ def predict_artefacts(experiment: Experiment, arms: tuple[str, ...]) -> None:
             artefacts.append(FreshArtefact(str(paths.root), base, str(paths.adapter), threads))
     job = FreshJob(
         task=experiment.task.name,
+        facts=experiment.facts,
         splits=str(experiment.paths.splits),
         leaked=tuple(sorted(leaked_rows(experiment))),
         artefacts=tuple(artefacts),
         answer=str(experiment.paths.root / "fresh_answer.json"),
+        costs=experiment.costs,
     )
     answer = predict_in_fresh_process(job, experiment.paths.root)
     for artefact, seconds in zip(artefacts, answer.seconds, strict=True):
@@ -87,6 +95,14 @@ def predict_artefacts(experiment: Experiment, arms: tuple[str, ...]) -> None:
             write_json(paths.cost, replace(cost, predict_seconds=seconds))
 
 
+def fuse_runs(experiment: Experiment, names: tuple[str, ...]) -> None:
+    """Fuse what the fusions `names` ask for; those that are done stay."""
+    rows, leaked = read_rows(experiment), leaked_rows(experiment)
+    for name in names:
+        logger.info("fusion %s: %s", name, experiment.recipe.fusion[name].method)
+        fuse(experiment, name, rows, leaked)
+
+
 def score_runs(experiment: Experiment, names: tuple[str, ...]) -> None:
     """Write the scores of the runs `names` from their predictions."""
     index = read_json(experiment.paths.index, ExperimentIndex)
@@ -94,13 +110,14 @@ def score_runs(experiment: Experiment, names: tuple[str, ...]) -> None:
     rows = read_rows(experiment)
     deciding = decision_split(rows)
     evaluation = experiment.recipe.evaluation
+    chosen = "least cost" if experiment.costs else "best F1"
     settings = ScoringSettings(
         measures=experiment.task.measures,
         slices=experiment.recipe.data.slices,
         resamples=evaluation.bootstrap_resamples,
         alpha=ALPHA,
         seed=experiment.recipe.seed,
-        threshold_note=f"at the threshold of the best F1 on the {deciding} rows",
+        threshold_note=f"at the threshold of the {chosen} on the {deciding} rows",
     )
     for name in names:
         paths = experiment.paths.run(name)
@@ -129,8 +146,9 @@ def compare_runs(experiment: Experiment) -> Comparison:
     """Write and return the comparison of all runs that have predictions."""
     index = read_json(experiment.paths.index, ExperimentIndex)
     names = [e.name for e in index.runs if experiment.paths.run(e.name).scores.is_file()]
-    if BASE_RUN not in names:
-        problem = Problem("baseline 'base'", "has no scores", "run `graft baseline` first")
+    reference = experiment.recipe.evaluation.reference
+    if reference not in names:
+        problem = Problem(f"run '{reference}'", "has no scores", "run `graft baseline` first")
         raise RunFolderError("run folder", [problem])
     frames = {
         name: read_frame(experiment.paths.run(name).predictions(Split.test)) for name in names
@@ -139,8 +157,9 @@ def compare_runs(experiment: Experiment) -> Comparison:
     recipe = experiment.recipe
     settings = ComparisonSettings(
         primary=recipe.evaluation.primary,
-        base=BASE_RUN,
-        arms=tuple(name for name in recipe.arms if name in names),
+        base=reference,
+        references={name: arm.reference for name, arm in recipe.arms.items() if arm.reference},
+        arms=tuple(name for name in (*recipe.arms, *recipe.fusion) if name in names),
         resamples=recipe.evaluation.bootstrap_resamples,
         alpha=ALPHA,
         seed=recipe.seed,
@@ -167,19 +186,31 @@ def audit_runs(experiment: Experiment) -> Findings:
         for measure in experiment.task.measures
         if measure.metric.name == recipe.evaluation.primary
     )
+
+    def measured(frame: pd.DataFrame) -> float | None:
+        return primary.compute(prediction_columns(frame))
+
     write_json(paths.options, recipe_use(experiment))
-    of_data = run_checks((*DATA_CHECKS, *RECIPE_CHECKS), read_data_evidence(paths), recipe.accept)
+    few = frozenset(name for name, arm in recipe.arms.items() if arm.rows_per_class)
+    of_rows = read_data_evidence(paths, few)
+    of_data = run_checks((*DATA_CHECKS, *RECIPE_CHECKS), of_rows, recipe.accept)
     found: list[Finding] = list(of_data)
     for name, arm in recipe.arms.items():
         evidence = read_evidence(
             paths,
             name,
             experiment.base(name).folder,
-            lambda frame: primary.compute(prediction_columns(frame)),
+            measured,
             arm.method,
             arm.control,
+            arm.rows_per_class,
         )
         own = run_checks(ARM_CHECKS, evidence, recipe.accept)
+        write_json(paths.run(name).audits, Findings(own))
+        found += own
+    for name in recipe.fusion:
+        fused = read_fusion_evidence(paths, name, measured)
+        own = run_checks(FUSION_CHECKS, fused, recipe.accept)
         write_json(paths.run(name).audits, Findings(own))
         found += own
     findings = Findings((*found, *unused_accepts(found, recipe.accept)))

@@ -22,7 +22,6 @@ from graft.core.experiment import ExperimentIndex, RunEntry
 from graft.core.files import read_json, write_json
 from graft.core.findings import Status
 from graft.core.layout import ExperimentPaths
-from graft.core.roles import Role
 from graft.runs.experiment import Experiment
 from graft.runs.result import Result
 from graft.runs.tracked import (
@@ -146,8 +145,9 @@ def _job(experiment: Experiment, result: Result) -> TrackingJob:
 
 def _params(recipe: Recipe, entry: RunEntry) -> dict[str, str]:
     asked: dict[str, Any] = {"task": recipe.task, "seed": recipe.seed}
-    if entry.role == Role.arm:
-        return flatten({**asked, **recipe.arms[entry.name].model_dump(mode="json")})
+    section = recipe.arms.get(entry.name) or recipe.fusion.get(entry.name)
+    if section is not None:
+        return flatten({**asked, **section.model_dump(mode="json")})
     return flatten({**asked, "method": entry.name, "base": {"model": recipe.base.model}})
 
 
@@ -161,10 +161,11 @@ def _tags(
         for finding in result.findings.items
         if finding.status in bad and finding.where in (entry.name, "data")
     ]
-    is_arm = entry.role == Role.arm
+    fusion = recipe.fusion.get(entry.name)
+    arm = recipe.arms.get(fusion.arm if fusion else entry.name)
     tags = {
         "graft.role": str(entry.role),
-        "graft.base": recipe.arms[entry.name].base.model if is_arm else index.base,
+        "graft.base": arm.base.model if arm else index.base,
         "graft.version": index.versions.get("graft-ml", "unknown"),
         "graft.failed_findings": ", ".join(findings) or "none",
         "graft.not_measured": ", ".join(k for k, v in scores.items() if v is None) or "none",

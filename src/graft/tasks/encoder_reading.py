@@ -9,10 +9,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import Normalize, Pooling
 from transformers import PreTrainedTokenizerBase
+
+from graft.config.sections import BaseSection
+from graft.models.locate import LocatedBase
+from graft.models.reader import load_reader
 
 # Tokens of the texts that are remembered between calls; 4 bytes each, and some 300 a text.
 _REMEMBERED_TOKENS = 8_000_000
@@ -62,7 +67,7 @@ def read_tokens(encoder: SentenceTransformer, texts: Sequence[str]) -> list[Toke
     """
     if not texts:
         return []
-    prompt = _prompt(encoder)
+    prompt = prompt_of(encoder)
     prompted = [prompt + text for text in texts]
     tokenizer, limit = encoder.tokenizer, encoder.max_seq_length
     plain = {"padding": False, "return_attention_mask": False, "return_token_type_ids": False}
@@ -91,7 +96,7 @@ def _remembered(encoder: SentenceTransformer) -> _Texts:
         > _REMEMBERED_TOKENS
     ):
         _known.clear()
-    key = (content, encoder.max_seq_length, tokenizer.truncation_side, _prompt(encoder))
+    key = (content, encoder.max_seq_length, tokenizer.truncation_side, prompt_of(encoder))
     return _known.setdefault(key, {})
 
 
@@ -110,7 +115,8 @@ def _left_as_it_was(tokenizer: PreTrainedTokenizerBase) -> Iterator[None]:
         backend.enable_padding(**padding) if padding else backend.no_padding()
 
 
-def _prompt(encoder: SentenceTransformer) -> str:
+def prompt_of(encoder: SentenceTransformer) -> str:
+    """Return what the encoder puts before every text."""
     prompt: str = encoder.prompts.get(encoder.default_prompt_name or "", "")
     return prompt
 
@@ -139,10 +145,20 @@ def reading_settings(encoder: SentenceTransformer) -> dict[str, Any]:
         "pooling": ", ".join(m.pooling_mode for m in encoder if isinstance(m, Pooling)),
         "normalised": any(isinstance(module, Normalize) for module in encoder),
         "max_seq_length": encoder.max_seq_length,
-        "prompt": _prompt(encoder),
+        "prompt": prompt_of(encoder),
         "vocabulary": len(tokenizer),
         "padding_side": tokenizer.padding_side,
     }
+
+
+def token_lengths(
+    base: LocatedBase, section: BaseSection, texts: list[str]
+) -> tuple[np.ndarray[Any, Any], int]:
+    """Return the tokens of each text before truncation, and the limit of the base."""
+    reader = load_reader(base, section)
+    limit = int(reader.max_seq_length or 0)
+    ids = reader.tokenizer(texts, truncation=False, padding=False, verbose=False)["input_ids"]
+    return np.array([len(row) for row in ids]), limit
 
 
 def content_length(encoder: SentenceTransformer, text: TokenisedText) -> int:

@@ -8,7 +8,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import torch
 from sentence_transformers import SentenceTransformer
@@ -36,13 +35,13 @@ from graft.models.features import FeatureStore, store_features
 from graft.models.locate import LocatedBase
 from graft.models.packed import packing_problem
 from graft.models.packing import TextBatch, text_batch
-from graft.models.reader import load_reader
 from graft.models.report import Added, with_new_tensors
 from graft.tasks.encoder_reading import (
     TokenisedText,
     content_length,
     reading_settings,
     served_ids,
+    token_lengths,
     tokenise,
 )
 from graft.tasks.pair_baselines import PAIR_BASELINES
@@ -98,7 +97,7 @@ class PairsTask:
     baselines = PAIR_BASELINES
 
     def build(
-        self, arm: ArmSection, base: LocatedBase, seed: int
+        self, arm: ArmSection, base: LocatedBase, seed: int, rows: pd.DataFrame
     ) -> tuple[SentenceTransformer, LoadReport]:
         """Return the encoder of `arm` before training, and the origin of every tensor."""
         loaded = load_encoder(base, arm.base)
@@ -248,6 +247,10 @@ class PairsTask:
                 model = load_adapter(model, adapter)
         return self.encode_rows(model, rows)
 
+    def encode_base(self, base: LocatedBase, rows: pd.DataFrame) -> dict[str, Array]:
+        """Return score and both embeddings of each row by the untouched base."""
+        return self.predict_folder(base.folder, rows, None)
+
     def encode_rows(self, model: SentenceTransformer, rows: pd.DataFrame) -> dict[str, Array]:
         """Return score and both embeddings of each row; equal texts are encoded once."""
         return pair_columns(rows, partial(model.encode, show_progress_bar=False))
@@ -256,10 +259,7 @@ class PairsTask:
         self, base: LocatedBase, section: BaseSection, texts: list[str]
     ) -> tuple[Array, int]:
         """Return the tokens of each text before truncation, and the model's limit."""
-        reader = load_reader(base, section)
-        limit = int(reader.max_seq_length or 0)
-        ids = reader.tokenizer(texts, truncation=False, padding=False, verbose=False)["input_ids"]
-        return np.array([len(row) for row in ids]), limit
+        return token_lengths(base, section, texts)
 
     def decide(self, rows: pd.DataFrame) -> float:
         """Return the threshold of the best F1 on these rows."""

@@ -12,6 +12,7 @@ import pandas as pd
 from torch import Tensor, nn
 
 from graft.config.sections import ArmSection, BaseSection
+from graft.core.facts import UNKNOWN, RowFacts
 from graft.core.origins import LoadReport
 from graft.core.probes import Reading
 from graft.core.supervision import Supervision
@@ -34,12 +35,14 @@ class BaselineRows:
         predicted: Rows to predict, with texts; their labels are not to be read.
         encode: Rows to the prediction columns of the untouched base, embeddings included.
         seed: The experiment's seed.
+        facts: What is known of columns and classes.
     """
 
     train: pd.DataFrame
     predicted: pd.DataFrame
     encode: Callable[[pd.DataFrame], Mapping[str, Array]]
     seed: int
+    facts: RowFacts = UNKNOWN
 
 
 @dataclass(frozen=True)
@@ -53,17 +56,37 @@ class Baseline:
 class Task(Protocol):
     """A kind of task.
 
-    A task is stateless: what it needs comes as an argument, so that one object serves every arm
-    and a fresh process builds the same one from the recipe.
+    A task is stateless: what it needs comes as an argument, or with the facts of the rows, so that
+    one object serves every arm and a fresh process builds the same one.
     """
 
-    name: str
-    text_roles: tuple[str, ...]
-    measures: tuple[Measure, ...]
-    baselines: Mapping[str, Baseline]
+    @property
+    def name(self) -> str:
+        """The kind of task, as the recipe names it."""
+        ...
 
-    def build(self, arm: ArmSection, base: LocatedBase, seed: int) -> tuple[nn.Module, LoadReport]:
-        """Return the model of `arm` before training: base loaded, adapter or head attached."""
+    @property
+    def text_roles(self) -> tuple[str, ...]:
+        """Columns of texts of which every run has embeddings."""
+        ...
+
+    @property
+    def measures(self) -> tuple[Measure, ...]:
+        """What predictions are measured by."""
+        ...
+
+    @property
+    def baselines(self) -> Mapping[str, Baseline]:
+        """The yardsticks, by name."""
+        ...
+
+    def build(
+        self, arm: ArmSection, base: LocatedBase, seed: int, rows: pd.DataFrame
+    ) -> tuple[nn.Module, LoadReport]:
+        """Return the model of `arm` before training: base loaded, adapter or head attached.
+
+        New parts may be fitted to `rows`, the training rows.
+        """
         ...
 
     def prepare(self, rows: pd.DataFrame, model: nn.Module) -> Sequence[Example]:
@@ -146,12 +169,22 @@ class Task(Protocol):
         """
         ...
 
+    def encode_base(self, base: LocatedBase, rows: pd.DataFrame) -> Mapping[str, Array]:
+        """Return what the untouched base makes of the rows.
+
+        Embeddings as in `predict_folder`, and prediction columns if it has any without a head.
+        """
+        ...
+
     def token_lengths(
         self, base: LocatedBase, section: BaseSection, texts: list[str]
     ) -> tuple[Array, int]:
         """Return the tokens of each text before truncation, and the model's limit."""
         ...
 
-    def decide(self, rows: pd.DataFrame) -> float:
-        """Return the decision threshold that is best on these predicted rows."""
+    def decide(self, rows: pd.DataFrame) -> float | None:
+        """Return the decision threshold that is best on these predicted rows.
+
+        None if decisions need none, as among more than two classes.
+        """
         ...

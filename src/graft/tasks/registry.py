@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+from graft.core.facts import UNKNOWN, RowFacts
+from graft.tasks.classification import ClassificationTask, Costs
 from graft.tasks.pairs import PairsTask
 from graft.tasks.protocol import Task
 
-_TASKS: dict[str, Task] = {"pairs": PairsTask()}
+_PAIRS = PairsTask()
 
 
-def task_of(name: str) -> Task:
-    """Return the task `name`.
+def task_of(name: str, facts: RowFacts | None = None, costs: Costs | None = None) -> Task:
+    """Return the task `name` for rows with these facts.
+
+    Args:
+        name: Kind of task.
+        facts: Columns and classes; None before the rows were read, then the task knows all of its
+            measures and can train nothing.
+        costs: What a false positive and a false negative of a classification cost; None to decide
+            by the best F1.
 
     Example:
         >>> task_of("pairs").text_roles
         ('sentence1', 'sentence2')
     """
-    return _TASKS[name]
+    if name == "classification":
+        return ClassificationTask(facts or UNKNOWN, costs)
+    return _PAIRS

@@ -1,0 +1,127 @@
+"""Which columns of the files a task reads, and under which names its rows carry them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from graft.config.recipe import DataSection, TaskName
+from graft.core.errors import Problem
+from graft.core.facts import RowFacts
+from graft.data.columns import CUSTOMARY, OPTIONAL_ROLES, PAIR_ROLES, nearest
+from graft.data.dataset import OWN_COLUMNS, PAIR_FACTS
+
+# What predictions of a classification add to its rows.
+_PREDICTED = re.compile(r"score|predicted|threshold|leaked|p_[0-9]+")
+_CLASS_NAMES = ("class", "category", "target", "intent")
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What a task reads.
+
+    Args:
+        required: Roles that must have a column.
+        texts: Text columns of the rows: roles of pairs, names of the files else.
+        table: Table columns, by their names in the files.
+        categorical: Those of the table columns whose numbers are names.
+        numbers: Those of the table columns that hold numbers, once their values were seen.
+        classes: True if labels are names of classes, False if they are graded.
+        customary: Role to the names by which its column is known.
+    """
+
+    required: tuple[str, ...]
+    texts: tuple[str, ...]
+    table: tuple[str, ...] = ()
+    categorical: tuple[str, ...] = ()
+    numbers: tuple[str, ...] = ()
+    classes: bool = False
+    customary: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: CUSTOMARY)
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        """The columns that are no roles and keep their names, slices aside."""
+        return (*self.texts, *self.table) if self.classes else ()
+
+    def facts(self, classes: tuple[str, ...]) -> RowFacts:
+        """Return what a task must know of the rows, table columns in the order of the recipe."""
+        numbers = tuple(name for name in self.table if name in self.numbers)
+        categories = tuple(name for name in self.table if name not in self.numbers)
+        return RowFacts(self.texts, numbers, categories, classes)
+
+
+PAIRS = Layout(required=PAIR_ROLES, texts=PAIR_FACTS.texts)
+
+
+def layout_of(section: DataSection, task: TaskName) -> Layout:
+    """Return what the task reads.
+
+    Example:
+        >>> layout_of(DataSection(train="a.csv", texts=("review",)), "classification").named
+        ('review',)
+    """
+    if task == "pairs":
+        return PAIRS
+    return Layout(
+        required=("label",),
+        texts=section.texts,
+        table=section.table,
+        categorical=section.categorical,
+        classes=True,
+        customary={**CUSTOMARY, "label": (*CUSTOMARY["label"], *_CLASS_NAMES)},
+    )
+
+
+def name_problems(
+    layout: Layout, slices: tuple[str, ...], columns: Mapping[str, str]
+) -> list[Problem]:
+    """Return what is wrong with the columns that the recipe names for texts, table and slices.
+
+    Args:
+        layout: What the task reads.
+        slices: Slice columns.
+        columns: Role to column.
+    """
+    problems = []
+    lists = {"texts": layout.texts, "table": layout.table} if layout.classes else {}
+    for key, names in {**lists, "slices": slices}.items():
+        problems += [
+            Problem(
+                f"recipe, data.{key}",
+                f"'{name}' is a name that the data set itself uses",
+                "rename the column in the files",
+            )
+            for name in names
+            if _is_own(name, layout) and not (key == "slices" and columns.get(name) == name)
+        ]
+    return problems + (_mixed_problems(layout, slices, columns) if layout.classes else [])
+
+
+def _is_own(name: str, layout: Layout) -> bool:
+    own = {*OWN_COLUMNS, *layout.required, *OPTIONAL_ROLES}
+    return name in own or (layout.classes and _PREDICTED.fullmatch(name) is not None)
+
+
+def _mixed_problems(
+    layout: Layout, slices: tuple[str, ...], columns: Mapping[str, str]
+) -> list[Problem]:
+    problems = []
+    for key, names in (("texts", layout.texts), ("table", layout.table)):
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            problems.append(Problem(f"recipe, data.{key}", f"names {twice} twice", "name it once"))
+        if columns.get("label") in names:
+            what = f"'{columns['label']}' is the label: the model would read the answer"
+            problems.append(Problem(f"recipe, data.{key}", what, "take it out"))
+    for key, names in (("table", layout.table), ("slices", slices)):
+        both = [name for name in layout.texts if name in names]
+        if both:
+            what = f"{both} are text columns too"
+            problems.append(Problem(f"recipe, data.{key}", what, "name them in one place"))
+    for name in layout.categorical:
+        if name not in layout.table:
+            what = f"'{name}' is no column of data.table"
+            fix = nearest(name, layout.table, "the table columns are")
+            problems.append(Problem("recipe, data.categorical", what, fix))
+    return problems

@@ -1,0 +1,104 @@
+"""A trained classifier, ready to use on rows of a table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from graft.core.errors import DataError
+from graft.core.facts import RowFacts
+from graft.data.badrows import BadRow, listed
+from graft.data.checks import check_rows
+from graft.data.columns import missing_column
+from graft.data.reading import Layout
+from graft.evaluate.encoding import encode
+from graft.metrics.probabilities import probabilities_of
+from graft.models.heads import TextClassifier
+from graft.models.precision import Precision
+from graft.tasks.class_columns import classified
+
+PREDICTED, SCORE = "predicted", "score"
+_EVEN = 0.5  # decides between two classes where no run has chosen a threshold
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """A classifier with its classes and its decision threshold.
+
+    Args:
+        model: The model; `model.encode(text)` gives the logits if it reads one text and no table.
+        threshold: Of two classes the second is decided from this probability on; None if no run
+            stands behind the model, then from 0.5 on.
+    """
+
+    model: TextClassifier
+    threshold: float | None = None
+
+    @property
+    def facts(self) -> RowFacts:
+        """The columns that are read, and the classes."""
+        layout, features = self.model.layout, self.model.features
+        numbers = tuple(column.name for column in features.numbers)
+        categories = tuple(column.name for column in features.categories)
+        return RowFacts(layout.texts, numbers, categories, layout.classes)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that are read."""
+        return (*self.facts.texts, *self.facts.table)
+
+    @property
+    def added(self) -> tuple[str, ...]:
+        """The columns of a prediction: the class, its score, the probability of every class."""
+        return (PREDICTED, SCORE, *(f"p_{name}" for name in self.facts.classes))
+
+    def predict(self, rows: pd.DataFrame, precision: Precision = "fp32") -> pd.DataFrame:
+        """Return the predicted class, the score and the probability of every class, by row.
+
+        Args:
+            rows: Rows with the columns that the model reads; others are passed over.
+            precision: `fp32` gives the scores of the artefact, bf16 rounds them.
+
+        Raises:
+            DataError: A column is missing, or a row holds nothing that can be read.
+        """
+        names = list(rows.columns)
+        problems = [
+            missing_column("rows", name, names) for name in self.columns if name not in names
+        ]
+        if problems:
+            raise DataError("rows", problems)
+        checked, bad = self.checked(rows[list(self.columns)], np.arange(1, len(rows) + 1))
+        if bad:
+            raise DataError("rows", listed("rows", bad))
+        return self.scored(checked, precision).set_axis(rows.index)
+
+    def checked(
+        self, rows: pd.DataFrame, numbers: np.ndarray[Any, Any]
+    ) -> tuple[pd.DataFrame, list[BadRow]]:
+        """Return the rows with clean types, and those that cannot be read.
+
+        Args:
+            rows: Rows with the columns that the model reads and no others.
+            numbers: Number of each row for the errors.
+        """
+        facts = self.facts
+        layout = Layout((), facts.texts, facts.table, facts.categories, facts.numbers, classes=True)
+        return check_rows(rows, numbers, layout=layout)
+
+    def scored(self, rows: pd.DataFrame, precision: Precision = "fp32") -> pd.DataFrame:
+        """Return the columns of `added` for rows that `checked` has passed."""
+        encoder, classes = self.model.encoder, self.facts.classes
+        found = classified(self.model, rows, partial(encode, encoder, precision=precision))
+        shares = probabilities_of(found, len(classes))
+        if self.facts.binary:
+            least = _EVEN if self.threshold is None else self.threshold
+            chosen = (found["score"] >= least).astype(int)
+        else:
+            chosen = shares.argmax(axis=1)
+        columns = [np.array(classes, dtype=object)[chosen], found["score"], *shares.T]
+        return pd.DataFrame(dict(zip(self.added, columns, strict=True)))

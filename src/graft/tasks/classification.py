@@ -1,0 +1,220 @@
+"""Classification: the texts of a row, and its table columns if wanted, and one class."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import pandas as pd
+import torch
+from sentence_transformers import SentenceTransformer
+from torch import Tensor, nn
+
+from graft.config.sections import ArmSection, BaseSection
+from graft.core.facts import UNKNOWN, RowFacts
+from graft.core.origins import LoadReport
+from graft.core.probes import Reading
+from graft.core.supervision import Supervision
+from graft.metrics.classification import measures_of
+from graft.metrics.measures import Measure
+from graft.metrics.pairs import best_f1
+from graft.metrics.probabilities import cheapest_threshold, class_columns
+from graft.models.adapters import load_adapter, merge_adapter, name_base
+from graft.models.embedding import positions
+from graft.models.encoder import load_encoder, quiet_transformers
+from graft.models.feature_files import FeaturePlace
+from graft.models.features import FeatureStore, store_features
+from graft.models.heads import (
+    HEAD,
+    add_saved_head,
+    assert_classifier,
+    load_classifier,
+    save_classifier,
+)
+from graft.models.locate import LocatedBase
+from graft.models.packed import packing_problem
+from graft.tasks.class_baselines import CLASS_BASELINES
+from graft.tasks.class_columns import classified, joint_embeddings
+from graft.tasks.class_examples import (
+    ClassBatch,
+    ClassExample,
+    class_batch,
+    class_examples,
+    logits_of,
+)
+from graft.tasks.class_losses import summed_loss
+from graft.tasks.class_model import build_classifier
+from graft.tasks.class_reading import census, classifier_settings, served_texts
+from graft.tasks.encoder_reading import token_lengths
+from graft.tasks.protocol import Array, Baseline
+
+Costs = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class ClassificationTask:
+    """One class for each row, by an encoder with a head.
+
+    Args:
+        facts: Columns and classes; nothing before the rows were read.
+        costs: What a false positive and a false negative cost; None to decide by the best F1.
+    """
+
+    facts: RowFacts = UNKNOWN
+    costs: Costs | None = None
+
+    @property
+    def name(self) -> str:
+        """The kind of task."""
+        return "classification"
+
+    @property
+    def text_roles(self) -> tuple[str, ...]:
+        """The first text column: every run has embeddings of that name, joint or not."""
+        return self.facts.texts[:1]
+
+    @property
+    def measures(self) -> tuple[Measure, ...]:
+        """Metrics for so many classes."""
+        return measures_of(self.facts)
+
+    @property
+    def baselines(self) -> Mapping[str, Baseline]:
+        """The yardsticks."""
+        return CLASS_BASELINES
+
+    def build(
+        self, arm: ArmSection, base: LocatedBase, seed: int, rows: pd.DataFrame
+    ) -> tuple[nn.Module, LoadReport]:
+        """Return backbone and pooling of the base with a new head, and where each tensor is from.
+
+        Table columns are fitted to `rows`, the training rows.
+        """
+        return build_classifier(self.facts, arm, base, seed, rows)
+
+    def new_head(self, model: nn.Module, arm: ArmSection) -> frozenset[str]:
+        """Return the names of the parameters of the head."""
+        return frozenset(n for n, _ in model.named_parameters() if n.startswith(f"{HEAD}."))
+
+    def prepare(self, rows: pd.DataFrame, model: nn.Module) -> list[ClassExample]:
+        """Return one example per row; every text is tokenised once."""
+        return class_examples(assert_classifier(model), rows)
+
+    def collate(self, examples: Sequence[ClassExample]) -> ClassBatch:
+        """Return the examples as one batch."""
+        return class_batch(examples)
+
+    def loss(self, model: nn.Module, batch: ClassBatch, arm: ArmSection) -> tuple[Tensor, int]:
+        """Return the summed loss of the rows and their number."""
+        classifier = assert_classifier(model)
+        logits = logits_of(classifier, batch)
+        labels = batch.labels.to(logits.device)
+        return summed_loss(logits, labels, arm, classifier.layout.class_rows), len(labels)
+
+    def rowwise(self, arm: ArmSection) -> bool:
+        """Return True: each row has its own loss."""
+        return True
+
+    def supervision(self, examples: Sequence[ClassExample], model: nn.Module) -> Supervision:
+        """Return what the loss sees of the rows."""
+        return census(assert_classifier(model), examples)
+
+    def reading(self, model: nn.Module, examples: Sequence[ClassExample]) -> Reading:
+        """Return how the model in memory reads the examples."""
+        inputs = {e.row: tuple(i for text in e.given for i in text.ids) for e in examples}
+        return Reading(classifier_settings(assert_classifier(model)), inputs)
+
+    def served_reading(self, folder: Path, rows: pd.DataFrame) -> Reading:
+        """Return how a saved folder reads the rows when its users call `encode`."""
+        model = load_classifier(folder)
+        return Reading(classifier_settings(model), served_texts(model, rows))
+
+    def packing_problem(self, model: nn.Module) -> str:
+        """Return why the texts of a batch are padded, empty if they are packed."""
+        return packing_problem(assert_classifier(model).encoder)
+
+    def store_frozen(
+        self, model: nn.Module, examples: Sequence[ClassExample], place: FeaturePlace
+    ) -> FeatureStore | str:
+        """Return the stored outputs of the encoder's frozen beginning, or why there are none."""
+        texts = [text.ids for example in examples for text in example.given]
+        if not texts:
+            return "no row has a text"
+        return store_features(assert_classifier(model).encoder, texts, examples[0].pad, place)
+
+    def positions(self, model: nn.Module, batch: ClassBatch) -> tuple[int, int]:
+        """Return the tokens that the encoder computes, and the padding beside them."""
+        if batch.texts is None:
+            return 0, 0
+        return positions(assert_classifier(model).encoder, batch.texts)
+
+    def length(self, example: ClassExample) -> int:
+        """Return the length of the longest text."""
+        return max((len(text.ids) for text in example.given), default=0)
+
+    def tokens(self, example: ClassExample) -> int:
+        """Return the tokens of all texts."""
+        return example.tokens
+
+    def predict(self, model: nn.Module, batch: ClassBatch) -> dict[str, Array]:
+        """Return the probabilities of each row and what follows from them."""
+        logits = logits_of(assert_classifier(model), batch)
+        return class_columns(torch.softmax(logits.double(), dim=1).cpu().numpy())
+
+    def save(self, model: nn.Module, folder: Path) -> None:
+        """Write a Sentence-Transformers folder, with classes and table as JSON beside it."""
+        save_classifier(assert_classifier(model), folder)
+
+    def save_adapter(self, model: nn.Module, folder: Path, base: LocatedBase) -> None:
+        """Write a PEFT folder with the head beside the adapter."""
+        classifier = assert_classifier(model)
+        name_base(classifier, str(base.folder))
+        save_classifier(classifier, folder)
+
+    def merge(self, arm: ArmSection, base: LocatedBase, adapter: Path) -> nn.Module:
+        """Return a fresh base with the saved adapter merged into it, and the saved head."""
+        merged = merge_adapter(load_encoder(base, arm.base).model, adapter)
+        return add_saved_head(merged, adapter)
+
+    def predict_folder(
+        self, folder: Path, rows: pd.DataFrame, adapter: Path | None = None
+    ) -> dict[str, Array]:
+        """Return probabilities by `SentenceTransformer(folder)` without its head, then the head.
+
+        Args:
+            folder: The model's folder, or the base's if there is an adapter.
+            rows: Rows with text columns and table columns.
+            adapter: A PEFT folder to put on top.
+        """
+        if adapter is None:
+            model = load_classifier(folder)
+        else:
+            with quiet_transformers():
+                plain = SentenceTransformer(str(folder), device="cpu", local_files_only=True)
+            model = add_saved_head(load_adapter(plain, adapter), adapter)
+        return classified(model, rows, partial(model.encoder.encode, show_progress_bar=False))
+
+    def encode_base(self, base: LocatedBase, rows: pd.DataFrame) -> dict[str, Array]:
+        """Return the embedding of each row's joint text by the untouched base."""
+        with quiet_transformers():
+            encoder = SentenceTransformer(str(base.folder), device="cpu", local_files_only=True)
+        encode = partial(encoder.encode, show_progress_bar=False)
+        first = self.facts.texts[0]
+        return {first: joint_embeddings(encoder, rows, self.facts.texts, encode)}
+
+    def token_lengths(
+        self, base: LocatedBase, section: BaseSection, texts: list[str]
+    ) -> tuple[Array, int]:
+        """Return the tokens of each text before truncation, and the model's limit."""
+        return token_lengths(base, section, texts)
+
+    def decide(self, rows: pd.DataFrame) -> float | None:
+        """Return the threshold of two classes: of the least cost if costs are given, or best F1."""
+        if not self.facts.binary:
+            return None
+        scores, labels = rows["score"].to_numpy(), rows["label"].to_numpy()
+        if self.costs is not None:
+            return float(cheapest_threshold(scores, labels, *self.costs))
+        return float(best_f1(scores, labels).threshold)
