@@ -35,6 +35,7 @@ WORDS: Mapping[object, str] = {
 # Every mapping of the recipe, by what stands for a key in it.
 KEYS_OF_MAPPINGS = {
     "arms": "NAME",
+    "fusion": "NAME",
     "data.columns": "ROLE",
     "accept": "FINDING",
     "published.figures": "RUN",

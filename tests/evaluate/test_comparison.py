@@ -192,7 +192,7 @@ def test_unusable_columns_are_all_named_at_once(predictions):
     [
         ({"primary": "spearmen"}, "primary metric 'spearmen' is not among"),
         ({"arms": ("lora", "full")}, "run 'full' has no predictions"),
-        ({"arms": ("base",)}, "base 'base' is an arm"),
+        ({"arms": ("base",)}, "reference 'base' is an arm"),
         ({"leaked_rows": frozenset({"x1"})}, r"1 are no test rows, first \['x1'\]"),
     ],
 )

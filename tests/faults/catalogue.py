@@ -53,6 +53,7 @@ TITLES = {
     "DAT-25": "The model answers the same for everything",
     "DAT-26": "Tokens that the prompt provides carry loss",
     "DAT-27": "A table column is known only after the outcome",
+    "DAT-28": "A stack learns from rows that its parts were trained on",
     "LOD-01": "A tolerant load drops tensors of the file",
     "LOD-02": "Every name in the file carries a prefix that the model does not know",
     "LOD-03": "Weights are drawn again after they were loaded",

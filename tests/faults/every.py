@@ -6,6 +6,7 @@ from faults import (
     data_faults,
     evaluation_faults,
     folder_faults,
+    fusion_faults,
     load_faults,
     loop_faults,
     resume_faults,
@@ -16,6 +17,7 @@ from faults.catalogue import TITLES
 from faults.healthy import RUNS
 from faults.zoo import Fault
 from graft.audits.folders.registry import FOLDER_CHECKS
+from graft.audits.fusion import CHECKS as FUSION_CHECKS
 from graft.audits.registry import ARM_CHECKS, DATA_CHECKS, RECIPE_CHECKS, TRAINER_CHECKS
 
 _PLACES = (
@@ -24,6 +26,7 @@ _PLACES = (
     save_faults,
     data_faults,
     evaluation_faults,
+    fusion_faults,
     resume_faults,
     trainer_faults,
     folder_faults,
@@ -36,5 +39,8 @@ FAULTS: tuple[Fault, ...] = tuple(
     )
 )
 HEALTHY = RUNS
-_ASKED = (ARM_CHECKS, DATA_CHECKS, RECIPE_CHECKS, TRAINER_CHECKS, FOLDER_CHECKS)
+_ASKED = (
+    *(ARM_CHECKS, DATA_CHECKS, RECIPE_CHECKS),
+    *(FUSION_CHECKS, TRAINER_CHECKS, FOLDER_CHECKS),
+)
 CHECKS = tuple(sorted({check.name for checks in _ASKED for check in checks}))

@@ -17,7 +17,7 @@ from faults.zoo import Planted, listening, sabotage
 from graft.core.errors import RunFolderError
 from graft.core.layout import ExperimentPaths, RunPaths
 from graft.evaluate import fresh
-from graft.runs import pipeline, stages
+from graft.runs import fusion, pipeline, stages
 from graft.runs.experiment import find_experiment
 from tiny_models import build_tiny_encoder, colour_pairs
 
@@ -85,7 +85,10 @@ def in_this_process() -> Iterator[None]:
 
         return predict
 
-    with sabotage(stages, "predict_in_fresh_process", here):
+    with (
+        sabotage(stages, "predict_in_fresh_process", here),
+        sabotage(fusion, "predict_in_fresh_process", here),
+    ):
         yield
 
 

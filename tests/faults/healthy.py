@@ -16,6 +16,7 @@ import diagnosis_models as models
 import foreign_models as foreign
 from faults.folder_faults import base as folders
 from faults.folder_faults import diagnosed, labelled, tuned
+from faults.fusion_faults import ROWS, STACKED, class_frames
 from faults.graft_runs import FROZEN, HEAD, LORA, THAW, frames, graft_run
 from faults.resume_faults import interrupted
 from faults.trainer_faults import (
@@ -36,6 +37,10 @@ from tiny_models import colour_pairs
 
 ALARMS = (Status.failed, Status.error, Status.not_run)
 ALL_LINEAR = {"target_modules": ["query", "key", "value", "dense"], "lora_alpha": 32}
+TOWERS = {"texts": "towers", "table": True}
+BALANCED = {"class_weight": "balanced"}
+FEW = {"rows_per_class": 20}
+AVERAGED = {"arm": "tuned", "members": ["table"], "method": "average"}
 LOW, TOP = ["embeddings", "encoder.layer.0"], ["encoder.layer.1"]
 
 
@@ -63,6 +68,10 @@ def _graft(name: str, *arms: dict[str, Any], **changes: Any) -> Healthy:
 
 def _run(folder: Path, arms: tuple[dict[str, Any], ...], changes: dict[str, Any]) -> Planted:
     return graft_run(folder, *arms, **changes)
+
+
+def _class(name: str, *arms: dict[str, Any], classes: int = 2, **changes: Any) -> Healthy:
+    return _graft(f"classification: {name}", *arms, rows=class_frames(classes), **ROWS, **changes)
 
 
 def _training(**options: Any) -> dict[str, Any]:
@@ -122,6 +131,18 @@ GRAFT = (
     *(_loss(name) for name in ("cosent", "angle", "contrastive", "online_contrastive")),
     *(_schedule(name) for name in ("constant", "cosine", "one_cycle", "cosine_with_restarts")),
     _graft("two phases", THAW),
+    *(
+        _class(name, *arms, **changes)
+        for name, arms, changes in (
+            ("two classes", ({},), {}),
+            ("texts as towers, table beside them", ({"classifier": TOWERS},), {}),
+            ("focal loss, balanced classes", ({"loss": "focal", "classifier": BALANCED},), {}),
+            ("full, LoRA and head, a few rows of each class", ({}, {**LORA, **FEW}, HEAD), {}),
+            ("lower rates for lower layers", ({"training": {"lr_decay": 0.5}},), {}),
+            ("stacked with the table", ({},), {"fusion": {"fused": STACKED}}),
+        )
+    ),
+    _class("three classes, averaged with the table", {}, classes=3, fusion={"fused": AVERAGED}),
     _graft(
         "thaw at the last epoch",
         {"freeze": [{"name": "low", "patterns": LOW, "unfreeze_after": 4}]},

@@ -56,7 +56,6 @@ def recipe(encoder: Path, data: Path) -> dict[str, Any]:
         "fusion": {
             "stacked": {**fusion, "folds": 2},
             "mean": {"arm": "tuned", "members": ["table"], "method": "average"},
-            "with_base": {"arm": "tuned", "members": ["base"]},
         },
     }
 
@@ -174,8 +173,6 @@ def test_a_member_that_would_run_code_is_refused(fused, tmp_path):
 
 def test_what_cannot_be_fused_is_refused_before_anything_is_trained(fused, tmp_path):
     experiment, rows = fused
-    with pytest.raises(RecipeError, match="names 'base'"):
-        fuse(experiment, "with_base", rows, frozenset())
     experiment = copied(experiment, tmp_path)
     shutil.rmtree(experiment.paths.run("mean").model)
     without = rows[rows["split"] != Split.validation]

@@ -276,19 +276,12 @@ class Recipe(Section):
             absent = sorted(set(fusion.members) - set(self.baselines))
             if absent:
                 wrong.append(f"fusion.{name}.members names {absent}, which are no baselines")
+            if any(member.partition("@")[0] == "base" for member in fusion.members):
+                wrong.append(f"fusion.{name}.members names 'base', which the arm's model contains")
         if self.fusion and self.task != "classification":
             wrong.append("fusion needs task: classification")
         if wrong:
             raise ValueError("; ".join(wrong))
-        return self
-
-    @model_validator(mode="after")
-    def _references_are_baselines(self) -> Self:
-        named = [("evaluation.reference", self.evaluation.reference)]
-        named += [(f"arms.{n}.reference", a.reference) for n, a in self.arms.items() if a.reference]
-        wrong = [f"{where} names {run!r}" for where, run in named if run not in self.baselines]
-        if wrong:
-            raise ValueError(f"{'; '.join(wrong)}, but the baselines are {sorted(self.baselines)}")
         return self
 
     @model_validator(mode="after")
@@ -311,4 +304,13 @@ class Recipe(Section):
         bare = sorted(name for name, reason in self.accept.items() if not reason.strip())
         if bare:
             raise ValueError(f"accept.{bare[0]} gives no reason")
+        return self
+
+    @model_validator(mode="after")
+    def _references_are_baselines(self) -> Self:
+        named = [("evaluation.reference", self.evaluation.reference)]
+        named += [(f"arms.{n}.reference", a.reference) for n, a in self.arms.items() if a.reference]
+        wrong = [f"{where} names {run!r}" for where, run in named if run not in self.baselines]
+        if wrong:
+            raise ValueError(f"{'; '.join(wrong)}, but the baselines are {sorted(self.baselines)}")
         return self

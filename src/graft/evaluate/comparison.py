@@ -20,7 +20,9 @@ from graft.metrics.evidence import Evidence, Sampling, collect
 from graft.metrics.judgement import judge_families
 from graft.metrics.measures import Columns, Measure
 
-DECISION_METRICS = frozenset({"f1", "accuracy", "precision", "recall"})
+DECISION_METRICS = frozenset(
+    {"f1", "accuracy", "balanced_accuracy", "macro_f1", "weighted_f1", "precision", "recall"}
+)
 
 
 @dataclass(frozen=True)

@@ -85,7 +85,8 @@ def write_predictions(
         leaked: Ids of rows that the training split gives away.
     """
     plain = {name: values for name, values in columns.items() if values.ndim == 1}
-    frame = rows.reset_index(drop=True).assign(**plain)
+    # All at once: column by column, hundreds of classes would be copied as often.
+    frame = pd.concat([rows.reset_index(drop=True), pd.DataFrame(plain)], axis=1)
     deciding = decision_split(frame)
     threshold = task.decide(frame[frame["split"] == deciding])
     if threshold is not None:

@@ -15,7 +15,6 @@ from graft.metrics.measures import Measure
 from graft.metrics.resampling import Interval, interval, resample
 
 _MIN_SLICE = 5
-AT_THRESHOLD = ("f1", "accuracy", "precision", "recall", "false_positives", "false_negatives")
 
 
 @dataclass(frozen=True)
@@ -90,12 +89,13 @@ def _score(
         rng = generator(settings.seed, "scores", split, subset)
         samples = resample(settings.measures, {run: columns}, settings.resamples, rng)[run]
     items = []
+    decided = "threshold" in columns
     for measure in settings.measures:
         name, value = measure.metric.name, measure.compute(columns)
         if value is None:
             items.append(Score(name, None, None, None, rows, "not defined on these rows"))
             continue
-        note = settings.threshold_note if name in AT_THRESHOLD else ""
+        note = settings.threshold_note if decided and "threshold" in measure.exchange else ""
         found = interval(samples[name], settings.alpha) if intervals else Interval(None, None, 0)
         items.append(Score(name, value, found.low, found.high, rows, note))
     return Scores(run, role, split, subset, tuple(items))

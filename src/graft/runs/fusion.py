@@ -23,7 +23,6 @@ from graft.metrics.probabilities import class_columns, probabilities_of
 from graft.runs.arms import require_trained
 from graft.runs.experiment import Experiment
 from graft.runs.folds import fit_member, fold_of, part_of
-from graft.tasks.class_baselines import CLASS_FITS
 from graft.tasks.protocol import Array
 
 Parts = dict[str, Array]
@@ -42,7 +41,7 @@ def fuse(experiment: Experiment, name: str, rows: pd.DataFrame, leaked: frozense
         leaked: Ids of test rows that the training split gives away.
 
     Raises:
-        RecipeError: A member cannot be saved, or there are no rows to choose weights on.
+        RecipeError: There are no rows to choose weights on.
         RunFolderError: The arm has no predictions yet.
     """
     section, paths = experiment.recipe.fusion[name], experiment.paths.run(name)
@@ -85,17 +84,10 @@ def stacked_rows(
 
 
 def _check(experiment: Experiment, name: str, section: FusionSection, rows: pd.DataFrame) -> None:
-    where, problems = f"fusion.{name}", list[Problem]()
-    for member in section.members:
-        if member.partition("@")[0] == "base":
-            what = f"names {member!r}, which needs the base model beside the artefact"
-            fix = f"name some of {[kind for kind in CLASS_FITS if kind != 'base']}"
-            problems.append(Problem(f"{where}.members", what, fix))
     if section.method == "average" and decision_split(rows) != Split.validation:
         what = "is 'average', but there are no validation rows to choose the weights on"
-        problems.append(Problem(f"{where}.method", what, "use 'stacked', or hold rows out"))
-    if problems:
-        raise RecipeError("recipe", problems)
+        fix = "use 'stacked', or hold rows out"
+        raise RecipeError("recipe", [Problem(f"fusion.{name}.method", what, fix)])
     arm = experiment.paths.run(section.arm)
     require_trained(arm)
     for split in (decision_split(rows), Split.test):
