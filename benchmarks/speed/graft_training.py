@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,21 +13,26 @@ import pandas as pd
 from transformers import AutoConfig
 
 from graft.audits.probing import probe_end, probe_start
+from graft.core.facts import RowFacts
 from graft.core.files import read_jsonl, write_json
 from graft.core.ledger import Ledger
 from graft.core.roles import Split
 from graft.evaluate.predictions import predict, probed_rows
+from graft.metrics.probabilities import probabilities_of
+from graft.models.heads import HEAD
 from graft.runs.arms import PreparedArm, prepare_arm
-from graft.runs.experiment import Experiment, open_experiment
+from graft.runs.experiment import Experiment, open_experiment, with_facts
 from graft.train.loop import TrainingJob, train
 from graft.train.selection import Selection
-from speed.intents import HEAD, IntentsTask
 from speed.jobs import Done, Job
 from speed.quality import accuracy, spearman
 from speed.watch import Watch
 
 ARM = "measured"
 TOP = 2  # layers that `top2` trains
+TEXT = "text"
+_TASKS = {"pairs": "pairs", "intents": "classification"}
+_COLUMNS: dict[str, dict[str, Any]] = {"pairs": {}, "intents": {"texts": [TEXT]}}
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,7 @@ def work(job: Job, watch: Watch) -> Done:
         train = rows[rows["split"] == Split.train]
         built = experiment.task.build(arm, base, experiment.recipe.seed, train)
         # The model is loaded before the clock starts, on both sides alike.
-        with mock.patch.object(experiment.task, "build", return_value=built), watch:
+        with mock.patch.object(type(experiment.task), "build", return_value=built), watch:
             trained = train_arm(experiment, rows)
     ledger = trained.ledger
     return Done(
@@ -77,7 +81,8 @@ def opened(job: Job, rows: pd.DataFrame, root: Path) -> Experiment:
         "name": "speed",
         "seed": job.seed,
         "base": {"model": job.base},
-        "data": {"train": "rows in memory", "test": "rows in memory"},
+        "task": _TASKS[job.kind],
+        "data": {"train": "rows in memory", "test": "rows in memory", **_COLUMNS[job.kind]},
         "training": {
             "num_train_epochs": job.epochs,
             "per_device_train_batch_size": job.batch,
@@ -92,8 +97,8 @@ def opened(job: Job, rows: pd.DataFrame, root: Path) -> Experiment:
     }
     experiment = open_experiment(recipe, root=root)
     if job.kind == "intents":
-        task: Any = IntentsTask(int(rows["label"].max()) + 1)
-        experiment = dataclasses.replace(experiment, task=task)
+        classes = tuple(map(str, range(int(rows["label"].max()) + 1)))
+        experiment = with_facts(experiment, RowFacts(texts=(TEXT,), classes=classes))
     return experiment
 
 
@@ -107,7 +112,7 @@ def _arm(job: Job) -> dict[str, Any]:
     frozen = [f"encoder.layer.{index}" for index in range(layers - TOP)]
     groups = [
         {"name": "lower", "patterns": ["embeddings", *frozen], "unfreeze_after": 0},
-        {"name": "head", "patterns": [f"{HEAD}.linear"], **head_rate},
+        {"name": "head", "patterns": [HEAD], **head_rate},
     ]
     return {"method": "full", "freeze": groups}
 
@@ -146,8 +151,8 @@ def training_job(experiment: Experiment, prepared: PreparedArm) -> TrainingJob:
 
 def _quality(experiment: Experiment, prepared: PreparedArm, rows: pd.DataFrame) -> float:
     test = rows[rows["split"] == Split.test]
-    if experiment.task.name != "intents":
+    if not experiment.facts.classes:
         return spearman(prepared.model, test)
     examples = experiment.task.prepare(test, prepared.model)
-    logits = predict(experiment.task, prepared.model, examples, 64)["logits"]
-    return accuracy(logits, np.asarray(test["label"]))
+    columns = predict(experiment.task, prepared.model, examples, 64)
+    return accuracy(probabilities_of(columns), np.asarray(test["label"]))

@@ -54,8 +54,8 @@ def timed_parts(clock: Clock, experiment: Experiment) -> Iterator[None]:
         return optimizer
 
     parts: list[tuple[Any, str, str]] = [
-        (experiment.task, "collate", "collate"),
-        (experiment.task, "loss", "forward"),
+        (type(experiment.task), "collate", "collate"),
+        (type(experiment.task), "loss", "forward"),
         (torch.autograd, "backward", "backward"),
         (step, "scale_and_clip", "clip"),
         (PhaseRecorder, "saw_gradients", "recorder"),

@@ -19,9 +19,9 @@ def spearman(model: SentenceTransformer, rows: pd.DataFrame) -> float:
     return float(spearmanr(scores, rows["label"]).statistic)
 
 
-def accuracy(logits: np.ndarray, labels: np.ndarray) -> float:
-    """Return the share of rows `[rows, classes]` whose largest logit is that of the label."""
-    return float((logits.argmax(axis=1) == labels).mean())
+def accuracy(scores: np.ndarray, labels: np.ndarray) -> float:
+    """Return the share of rows `[rows, classes]` whose largest score is that of the label."""
+    return float((scores.argmax(axis=1) == labels).mean())
 
 
 def cosines(one: np.ndarray, other: np.ndarray) -> tuple[float, float]:
