@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from graft.core.errors import DataError
-from graft.metrics.clusters import cluster_purity, purity
+from graft.metrics.clusters import cluster_purity, in_majority, purity
 
 
 def groups(rng, spread, per_group=25, count=3):
@@ -75,3 +75,12 @@ def test_the_fewest_points_that_are_taken_can_be_mapped(rng):
     report = cluster_purity(rng.normal(size=(15, 4)), ["a", "b", "c"] * 5, seed=1)
     assert report.coordinates.shape == (15, 2)
     assert 0 <= report.noise_share <= 1
+
+
+def test_resampling_the_members_of_majorities_is_centred_on_the_purity():
+    rng = np.random.default_rng(3)
+    clusters, categories = rng.integers(-1, 40, 200), list(rng.choice(["a", "b", "c", "d"], 200))
+    agrees = in_majority(clusters, categories)[clusters >= 0]
+    drawn = agrees[rng.integers(len(agrees), size=(500, len(agrees)))].mean(axis=1)
+    low, high = np.quantile(drawn, [0.025, 0.975])
+    assert low < purity(clusters, categories) < high

@@ -133,6 +133,11 @@ class EvaluationSection(Section):
         2000, ge=100, description="Resamples per interval, and permutations per test."
     )
     clusters: bool = Field(True, description="UMAP and HDBSCAN of the test texts.")
+    reasons: bool = Field(
+        True,
+        description="What decides in a classification: importance of the columns, and words left "
+        "out of a few test rows.",
+    )
 
 
 class Gate(Section):

@@ -71,6 +71,7 @@ _DATA: Mapping[str, tuple[Callable[[Recipe], bool], str]] = {
         f"data.{key}": (lambda recipe: recipe.task == "classification", _CLASSIFICATION)
         for key in ("texts", "table", "categorical", "positive")
     },
+    "evaluation.reasons": (lambda recipe: recipe.task == "classification", _CLASSIFICATION),
 }
 
 

@@ -60,6 +60,7 @@ class RunPaths:
     card = _Inside("README.md")
     fusion = _Inside("fusion.json")
     folds = _Inside("folds")
+    reasons = _Inside("reasons.json")
 
     def predictions(self, split: Split) -> Path:
         """Per-row predictions of the artefact, loaded from disk in a fresh process."""

@@ -10,7 +10,7 @@ import pandas as pd
 
 from graft.core.scores import Score
 from graft.core.seeds import generator
-from graft.metrics.clusters import ClusterReport, cluster_purity, purity
+from graft.metrics.clusters import ClusterReport, cluster_purity, in_majority
 from graft.tasks.protocol import Array
 
 # More points than this make neither the picture nor the purity clearer, only slower.
@@ -62,15 +62,14 @@ def map_texts(
 def _purity_interval(
     report: ClusterReport, categories: list[str], seed: int
 ) -> tuple[float | None, float | None]:
-    """Return the 95 % bootstrap interval over the points, the clusters being as found."""
+    """Return the 95 % bootstrap interval over the clustered points.
+
+    Clusters and their most frequent categories are as found: chosen anew in each resample they
+    would follow its chance, and every resample would look purer than the points are.
+    """
     if report.purity is None or report.assignment is None:
         return None, None
-    rng, labels = generator(seed, "purity"), np.asarray(categories)
-    values = []
-    for _ in range(_RESAMPLES):
-        drawn = rng.integers(len(labels), size=len(labels))
-        value = purity(report.assignment[drawn], list(labels[drawn]))
-        if value is not None:
-            values.append(value)
-    low, high = np.quantile(values, [0.025, 0.975])
+    agrees = in_majority(report.assignment, categories)[report.assignment >= 0]
+    drawn = generator(seed, "purity").integers(len(agrees), size=(_RESAMPLES, len(agrees)))
+    low, high = np.quantile(agrees[drawn].mean(axis=1), [0.025, 0.975])
     return float(low), float(high)

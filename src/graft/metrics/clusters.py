@@ -135,13 +135,28 @@ def purity(clusters: NDArray[np.integer], categories: Sequence[str]) -> float | 
         >>> purity(np.array([0, 0, 0, 1, 1, -1]), ["a", "a", "b", "b", "b", "a"])
         0.8
     """
+    agrees = in_majority(clusters, categories)[clusters >= 0]
+    return float(agrees.mean()) if len(agrees) else None
+
+
+def in_majority(clusters: NDArray[np.integer], categories: Sequence[str]) -> NDArray[np.bool_]:
+    """Return which points are of the most frequent category of their cluster; noise is not.
+
+    Args:
+        clusters: Shape (n,), cluster 0, 1, … of each point, below 0 for noise.
+        categories: n categories.
+
+    Example:
+        >>> in_majority(np.array([0, 0, 0, -1]), ["a", "b", "b", "b"]).tolist()
+        [False, True, True, False]
+    """
     _, codes = np.unique(np.asarray(categories, dtype=str), return_inverse=True)
     clustered = clusters >= 0
     if not clustered.any():
-        return None
+        return clustered
     table = np.zeros((int(clusters.max()) + 1, int(codes.max()) + 1), dtype=np.int64)
     np.add.at(table, (clusters[clustered], codes[clustered]), 1)
-    return float(table.max(axis=1).sum() / clustered.sum())
+    return clustered & (codes == table.argmax(axis=1)[clusters])
 
 
 def _check(points: Floats | NDArray[np.float32], categories: Sequence[str]) -> None:
