@@ -132,7 +132,9 @@ class EvaluationSection(Section):
     bootstrap_resamples: int = Field(
         2000, ge=100, description="Resamples per interval, and permutations per test."
     )
-    clusters: bool = Field(True, description="UMAP and HDBSCAN of the test texts.")
+    clusters: bool = Field(
+        True, description="UMAP and HDBSCAN of the test texts, by class or by the first slice."
+    )
     reasons: bool = Field(
         True,
         description="What decides in a classification: importance of the columns, and words left "

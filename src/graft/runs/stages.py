@@ -47,6 +47,7 @@ logger = logging.getLogger(__name__)
 
 # Intervals cover 95 %; the verdicts of one headline are wrong together in at most 5 % of cases.
 ALPHA = 0.05
+CLASS = "class of the row"
 
 
 def read_rows(experiment: Experiment) -> pd.DataFrame:
@@ -128,10 +129,12 @@ def score_runs(experiment: Experiment, names: tuple[str, ...]) -> None:
 
 
 def _map(experiment: Experiment, paths: RunPaths, test: pd.DataFrame) -> tuple[Score, ...]:
-    embeddings = embeddings_file(paths)
+    embeddings, classes = embeddings_file(paths), experiment.facts.classes
     wanted, slices = experiment.recipe.evaluation.clusters, experiment.recipe.data.slices
-    if not (wanted and slices and embeddings.is_file()):
+    if not (wanted and (slices or classes) and embeddings.is_file()):
         return ()
+    if classes:
+        test = test.assign(**{CLASS: [classes[int(label)] for label in test["label"]]})
     with np.load(embeddings) as saved:
         lost = sorted(set(experiment.task.text_roles) - set(saved.files))
         if lost:
@@ -139,7 +142,8 @@ def _map(experiment: Experiment, paths: RunPaths, test: pd.DataFrame) -> tuple[S
             raise RunFolderError("run folder", [Problem(str(embeddings), what, "use --restart")])
         vectors = {role: saved[role] for role in experiment.task.text_roles}
     place = paths.embeddings(Split.test)
-    return map_texts(test, vectors, slices[0], experiment.recipe.seed, place)
+    category = CLASS if classes else slices[0]
+    return map_texts(test, vectors, category, experiment.recipe.seed, place)
 
 
 def compare_runs(experiment: Experiment) -> Comparison:
