@@ -94,6 +94,44 @@ def save_fusion(
     write_json(folder / STACKER, said)
 
 
+@dataclass(frozen=True)
+class LoadedFusion:
+    """A fusion as it was saved.
+
+    Args:
+        said: What its folder says.
+        model: Folder of the text model.
+        members: Part to the fitted baseline that gives it.
+    """
+
+    said: FusionFolder
+    model: Path
+    members: Mapping[str, FittedBaseline]
+
+
+def load_fusion(folder: Path) -> LoadedFusion:
+    """Return a saved fusion, all but its text model loaded.
+
+    Args:
+        folder: The fusion's folder.
+
+    Raises:
+        ModelError: A file is missing, changed, or holds a type that is not known to be safe.
+    """
+    problems = manifest_problems(folder)
+    if problems:
+        raise ModelError(str(folder), problems)
+    said = read_json(folder / STACKER, FusionFolder)
+    model = (folder / said.text_model).resolve()
+    _check_text_model(model, said)
+    inputs, classes = row_columns(said.facts), len(said.facts.classes)
+    members = {
+        name: FittedBaseline(_load(folder / "members" / f"{name}.skops"), classes, inputs)
+        for name in said.members
+    }
+    return LoadedFusion(said, model, members)
+
+
 def predict_fusion(folder: Path, rows: pd.DataFrame, task: Task) -> dict[str, Array]:
     """Return the prediction columns of a saved fusion, every part of it loaded from disk.
 
@@ -105,19 +143,12 @@ def predict_fusion(folder: Path, rows: pd.DataFrame, task: Task) -> dict[str, Ar
     Raises:
         ModelError: A file is missing, changed, or holds a type that is not known to be safe.
     """
-    problems = manifest_problems(folder)
-    if problems:
-        raise ModelError(str(folder), problems)
-    said = read_json(folder / STACKER, FusionFolder)
-    model = (folder / said.text_model).resolve()
-    _check_text_model(model, said)
-    classes = len(said.facts.classes)
+    loaded = load_fusion(folder)
+    said, classes = loaded.said, len(loaded.said.facts.classes)
     parts: dict[str, Array] = {
-        said.text: probabilities_of(task.predict_folder(model, rows, None), classes)
+        said.text: probabilities_of(task.predict_folder(loaded.model, rows, None), classes)
     }
-    for name in said.members:
-        estimator = _load(folder / "members" / f"{name}.skops")
-        member = FittedBaseline(estimator, classes, row_columns(said.facts))
+    for name, member in loaded.members.items():
         parts[name] = member.predict_proba(rows)
     columns: dict[str, Array] = dict(class_columns(said.fusion.predict(parts)))
     return columns
