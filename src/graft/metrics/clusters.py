@@ -156,7 +156,8 @@ def in_majority(clusters: NDArray[np.integer], categories: Sequence[str]) -> NDA
         return clustered
     table = np.zeros((int(clusters.max()) + 1, int(codes.max()) + 1), dtype=np.int64)
     np.add.at(table, (clusters[clustered], codes[clustered]), 1)
-    return clustered & (codes == table.argmax(axis=1)[clusters])
+    found: NDArray[np.bool_] = clustered & (codes == table.argmax(axis=1)[clusters])
+    return found
 
 
 def _check(points: Floats | NDArray[np.float32], categories: Sequence[str]) -> None:
