@@ -46,7 +46,7 @@ def test_the_charts_follow_what_is_predicted(two, many):
     assert of_two <= set(one) and not of_two & set(other)
     assert "effects" not in set(one) | set(other)
     for item in (*one.values(), *other.values()):
-        if item.id not in ("maps", "loss", "validation"):
+        if item.id not in ("maps", "loss", "validation", "importance"):
             assert isinstance(item, Chart), item
             assert item.reading.endswith(".") and len(item.table) and item.panels
 

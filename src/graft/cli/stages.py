@@ -116,6 +116,7 @@ def evaluate(
         experiment = opened(recipe, settings, runs)
         from graft.cli.scores import scores_document, scores_table
         from graft.core.roles import Split
+        from graft.runs.reasons import explain_runs
         from graft.runs.stages import fuse_runs, predict_artefacts, score_runs
 
         names = chosen(arms, experiment.recipe.arms)
@@ -130,6 +131,7 @@ def evaluate(
             if paths.run(name).predictions(Split.test).is_file()
         )
         score_runs(experiment, (*there, *names))
+        explain_runs(experiment)
         books = _books(experiment, (*there, *names))
         document = {
             "folder": str(paths.root),

@@ -23,6 +23,7 @@ from graft.core.options import OptionUse
 from graft.core.origins import LoadReport
 from graft.core.plan import ResolvedPlan
 from graft.core.probes import Probes
+from graft.core.reasons import Reasons
 from graft.core.roles import Role, Split
 from graft.core.saves import Saves
 from graft.core.scores import Score, ScoreBook, Scores
@@ -56,6 +57,7 @@ class RunEvidence:
         probes: What was measured on a few rows beside the training.
         saves: Folders that a trainer saved; Graft's own loop writes none.
         fusion: What was merged, None for a run that is no fusion.
+        reasons: What decides: columns shuffled, words left out.
     """
 
     entry: RunEntry
@@ -75,6 +77,7 @@ class RunEvidence:
     probes: Probes | None
     saves: Saves | None
     fusion: FusionRecord | None
+    reasons: Reasons | None
 
     @property
     def name(self) -> str:
@@ -227,6 +230,7 @@ def _read_run(entry: RunEntry, paths: RunPaths, problems: list[Problem]) -> RunE
         probes=_read(paths.probes, Probes, problems),
         saves=_read(paths.saves, Saves, problems),
         fusion=_read(paths.fusion, FusionRecord, problems),
+        reasons=_read(paths.reasons, Reasons, problems),
     )
 
 

@@ -10,6 +10,7 @@ from graft.core.verdicts import PairedDifference, Verdict
 from graft.metrics import catalogue
 from graft.report import words
 from graft.report.adapted import trained_places
+from graft.report.charts_reasons import importance_words
 from graft.report.evidence import Evidence, RunEvidence
 from graft.report.numerals import count, duration, listed, magnitude, plural, share, size
 from graft.report.slices import weakest_sentence
@@ -35,6 +36,7 @@ def explanation(evidence: Evidence, arm: RunEvidence) -> str:
         certainty(main),
         cost(arm),
         weakest_sentence(arm, evidence.comparison.primary, evidence.index.slices, evidence.facts),
+        importance_words(arm.reasons.importance) if arm.reasons and arm.reasons.importance else "",
         made_of(evidence, arm, main),
     ]
     text = " ".join(sentence for sentence in sentences if sentence)

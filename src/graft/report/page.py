@@ -18,6 +18,7 @@ from graft.report.charts_distributions import distributions
 from graft.report.charts_errors import false_positives
 from graft.report.charts_maps import text_maps
 from graft.report.charts_metrics import comparison, effect_sizes
+from graft.report.charts_reasons import importances
 from graft.report.charts_reliability import reliability
 from graft.report.charts_roc import roc
 from graft.report.charts_slices import heat_map
@@ -27,6 +28,7 @@ from graft.report.findings import places, statuses
 from graft.report.mistakes import mistakes
 from graft.report.palette import run_styles
 from graft.report.predictions import Frames, Styles, readable
+from graft.report.reasons import read_runs
 from graft.report.rendering import write_page
 from graft.report.results import (
     all_metrics,
@@ -119,7 +121,10 @@ def _class_charts(evidence: Evidence, frames: Frames, styles: Styles) -> list[Ch
     classes = evidence.facts.classes
     found = [confusion(frames, shown, classes), class_scores(frames, shown, classes)]
     found.append(reliability(frames, shown))
-    return [*found, decision(frames, shown, evidence.wishes.costs)] if len(classes) == 2 else found
+    if len(classes) == 2:
+        found.append(decision(frames, shown, evidence.wishes.costs))
+    asked = {run.name: run.reasons.importance for run in evidence.runs if run.reasons}
+    return [*found, importances({n: found for n, found in asked.items() if found}, styles)]
 
 
 def context(evidence: Evidence) -> dict[str, Any]:
@@ -162,6 +167,7 @@ def context(evidence: Evidence) -> dict[str, Any]:
         "mistakes": [
             mistakes(run, evidence.index.slices, evidence.facts) for run in evidence.candidates
         ],
+        "reasons": read_runs(evidence),
         "use_sentence": "The model folder is a standard one: Graft is not needed to use it."
         if not evidence.facts.classes or len(evidence.facts.texts) == 1
         else "Graft puts the columns of a row together as in training.",

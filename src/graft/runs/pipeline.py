@@ -21,6 +21,7 @@ from graft.runs.baselines import run_baselines
 from graft.runs.experiment import Experiment, bound, open_experiment, write_index
 from graft.runs.options import IN_MEMORY, note_reads
 from graft.runs.pages import write_pages
+from graft.runs.reasons import explain_runs
 from graft.runs.result import Result, read_result
 from graft.runs.stages import (
     audit_runs,
@@ -143,6 +144,7 @@ def finish(experiment: Experiment) -> Result:
     fuse_runs(experiment, tuple(recipe.fusion))
     logger.info("scores, comparison, audits and report")
     score_runs(experiment, (*recipe.baselines, *recipe.arms, *recipe.fusion))
+    explain_runs(experiment)
     compare_runs(experiment)
     audit_runs(experiment)
     write_pages(experiment.paths.root)
