@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -13,7 +14,10 @@ import pytest
 
 from class_report_folder import ROWS, RUNS
 from graft.core.facts import RowFacts
+from graft.core.files import read_json, write_json
+from graft.core.layout import ExperimentPaths
 from graft.core.scores import ScoreBook
+from graft.core.tables import DataReport, SplitReport
 from graft.core.verdicts import Verdict
 from graft.report.card import write_card
 from graft.report.chart import Chart, NotMeasured
@@ -268,3 +272,18 @@ def test_the_card_holds_the_paragraph_and_code_for_rows(two):
 def test_a_recipe_that_says_nothing_wishes_nothing(recipe):
     found = wishes_of(recipe)
     assert (found.controls, found.costs) == ({}, None)
+
+
+def test_missing_values_and_unseen_categories_are_counted_on_the_page(two, tmp_path):
+    folder = shutil.copytree(two, tmp_path / "match")
+    place = ExperimentPaths(folder).data_report
+    splits = tuple(
+        SplitReport(name, 40, (), 0, 0, (), {}, {}, (), "f", {"bio": 7, "unit": lacking}, unseen)
+        for name, lacking, unseen in (("train", 0, {}), ("test", 3, {"unit": 5}))
+    )
+    write_json(place, replace(read_json(place, DataReport), splits=splits))
+    html = write_report(folder).read_text("utf-8")
+    table = html[html.index("<h3>Missing values</h3>") : html.index("<h3>Leakage</h3>")]
+    cells = [re.sub("<[^>]*>", " ", row).split() for row in re.findall("<tr>.*?</tr>", table, re.S)]
+    assert cells[1:] == [["bio", "7", "7"], ["unit", "0", "3", "5"]]
+    assert "Missing values" not in write_report(two).read_text("utf-8")

@@ -34,6 +34,9 @@ def data_lines(report: DataReport, findings: Findings) -> list[RenderableType]:
         kinds = (("numbers", numbers), ("categories", categories))
         shown = "; ".join(f"{kind} {', '.join(names)}" for kind, names in kinds if names)
         lines.append(f"Table: {shown}")
+    missing = _missing(report.splits)
+    if missing:
+        lines.append(f"Missing: {missing}")
     if report.ignored_columns:
         names = [name or "(no name)" for name in report.ignored_columns]
         lines.append(f"Not read: {', '.join(names)}")
@@ -79,6 +82,22 @@ def _labels(counts: dict[str, int]) -> str:
         fewest, most = min(counts.values()), max(counts.values())
         return f"{len(counts)} labels of {count(fewest)} to {count(most)} rows"
     return ", ".join(f"{label}: {count(number)}" for label, number in counts.items())
+
+
+def _missing(splits: tuple[SplitReport, ...]) -> str:
+    """Return which text and table columns are missing somewhere, and in how many rows.
+
+    Example:
+        >>> from types import SimpleNamespace
+        >>> _missing((SimpleNamespace(missing={"age": 2, "city": 0}, rows=10),))
+        'age 2 of 10 rows'
+    """
+    rows = sum(split.rows for split in splits)
+    names = dict.fromkeys(name for split in splits for name in split.missing)
+    counts = {name: sum(split.missing.get(name, 0) for split in splits) for name in names}
+    lacking = (f"{name} {count(number)}" for name, number in counts.items() if number)
+    shown = ", ".join(lacking)
+    return shown and f"{shown} of {plural(rows, 'row')}"
 
 
 def leakage_table(reports: tuple[LeakageReport, ...]) -> Table:
