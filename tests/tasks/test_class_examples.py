@@ -11,6 +11,7 @@ import torch
 from graft.config.sections import ArmSection
 from graft.core.facts import UNKNOWN
 from graft.core.probes import Reading
+from graft.evaluate.encoding import encode
 from graft.evaluate.predictions import predict
 from graft.models.heads import TextClassifier, assert_classifier
 from graft.models.locate import locate_base
@@ -105,7 +106,7 @@ def test_a_task_without_facts_knows_its_measures_and_baselines() -> None:
 
 def test_the_untouched_base_gives_one_embedding_a_row(colour_encoder: Path) -> None:
     rows = colour_rows(9, 1, 3)
-    found = TASK.encode_base(locate_base(str(colour_encoder)), rows)
+    found = TASK.encode_base(locate_base(str(colour_encoder)), rows, encode)
     assert set(found) == {"title"} == set(TASK.text_roles)
     assert found["title"].shape == (9, 32)
     np.testing.assert_allclose(np.linalg.norm(found["title"], axis=1), 1, atol=1e-5)

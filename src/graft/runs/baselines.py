@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import pandas as pd
 
@@ -11,6 +11,7 @@ from graft.core.experiment import BASE_RUN
 from graft.core.files import write_json
 from graft.core.roles import Split
 from graft.data.sampling import rows_per_class
+from graft.evaluate.encoding import encode as encoded
 from graft.evaluate.fresh import save_embeddings
 from graft.evaluate.predictions import (
     decision_split,
@@ -36,7 +37,7 @@ def run_baselines(
     @lru_cache(maxsize=4)
     def encode_by_split(splits: tuple[str, ...]) -> dict[str, Array]:
         part = rows[rows["split"].isin(splits)].reset_index(drop=True)
-        return dict(experiment.task.encode_base(base, part))
+        return dict(experiment.task.encode_base(base, part, partial(encoded, precision="fp32")))
 
     def encode(part: pd.DataFrame) -> dict[str, Array]:
         splits = tuple(part["split"].unique())

@@ -19,15 +19,18 @@ from graft.core.reasons import Importance, Reasons
 from graft.core.roles import Split
 from graft.core.scores import ScoreBook
 from graft.data.storage import load_splits
+from graft.evaluate.encoding import encode
 from graft.evaluate.fusion_folder import load_fusion
 from graft.evaluate.importance import Part, Subject, permutation_importance
 from graft.evaluate.predictions import decision_split
 from graft.evaluate.reasons import explain_rows, frequent_words
 from graft.metrics import catalogue
 from graft.metrics.probabilities import probabilities_of
+from graft.models.heads import load_classifier
 from graft.models.threads import suitable_threads
 from graft.runs.experiment import Experiment
 from graft.runs.folds import fit_member
+from graft.tasks.class_columns import classified
 from graft.tasks.protocol import Array
 
 logger = logging.getLogger(__name__)
@@ -131,7 +134,9 @@ def _importance(
 
 
 def _text_model(experiment: Experiment, folder: Path, rows: pd.DataFrame) -> Array:
-    columns = experiment.task.predict_folder(folder, rows, None)
+    model = load_classifier(folder)
+    # Packed, and in float32: the effect of a word can be smaller than bfloat16's rounding.
+    columns = classified(model, rows, partial(encode, model.encoder, precision="fp32"))
     return probabilities_of(columns, len(experiment.facts.classes))
 
 

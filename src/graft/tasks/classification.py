@@ -48,7 +48,7 @@ from graft.tasks.class_losses import summed_loss
 from graft.tasks.class_model import build_classifier
 from graft.tasks.class_reading import census, classifier_settings, served_texts
 from graft.tasks.encoder_reading import token_lengths
-from graft.tasks.protocol import Array, Baseline
+from graft.tasks.protocol import Array, Baseline, Encode
 
 Costs = tuple[float, float]
 
@@ -196,13 +196,14 @@ class ClassificationTask:
             model = add_saved_head(load_adapter(plain, adapter), adapter)
         return classified(model, rows, partial(model.encoder.encode, show_progress_bar=False))
 
-    def encode_base(self, base: LocatedBase, rows: pd.DataFrame) -> dict[str, Array]:
+    def encode_base(
+        self, base: LocatedBase, rows: pd.DataFrame, encode: Encode
+    ) -> dict[str, Array]:
         """Return the embedding of each row's joint text by the untouched base."""
         with quiet_transformers():
             encoder = SentenceTransformer(str(base.folder), device="cpu", local_files_only=True)
-        encode = partial(encoder.encode, show_progress_bar=False)
-        first = self.facts.texts[0]
-        return {first: joint_embeddings(encoder, rows, self.facts.texts, encode)}
+        texts = self.facts.texts
+        return {texts[0]: joint_embeddings(encoder, rows, texts, partial(encode, encoder))}
 
     def token_lengths(
         self, base: LocatedBase, section: BaseSection, texts: list[str]

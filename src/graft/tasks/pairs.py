@@ -46,7 +46,7 @@ from graft.tasks.encoder_reading import (
 )
 from graft.tasks.pair_baselines import PAIR_BASELINES
 from graft.tasks.pair_columns import pair_columns
-from graft.tasks.protocol import Array
+from graft.tasks.protocol import Array, Encode
 
 _LOSSES: dict[str, type[nn.Module]] = {
     "cosine_similarity": losses.CosineSimilarityLoss,
@@ -247,9 +247,13 @@ class PairsTask:
                 model = load_adapter(model, adapter)
         return self.encode_rows(model, rows)
 
-    def encode_base(self, base: LocatedBase, rows: pd.DataFrame) -> dict[str, Array]:
+    def encode_base(
+        self, base: LocatedBase, rows: pd.DataFrame, encode: Encode
+    ) -> dict[str, Array]:
         """Return score and both embeddings of each row by the untouched base."""
-        return self.predict_folder(base.folder, rows, None)
+        with quiet_transformers():
+            model = SentenceTransformer(str(base.folder), device="cpu", local_files_only=True)
+        return pair_columns(rows, partial(encode, model))
 
     def encode_rows(self, model: SentenceTransformer, rows: pd.DataFrame) -> dict[str, Array]:
         """Return score and both embeddings of each row; equal texts are encoded once."""

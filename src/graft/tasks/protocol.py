@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
+from sentence_transformers import SentenceTransformer
 from torch import Tensor, nn
 
 from graft.config.sections import ArmSection, BaseSection
@@ -24,6 +25,8 @@ from graft.models.locate import LocatedBase
 Example = Any
 Batch = Any
 Array = np.ndarray[Any, Any]
+# An encoder and texts to their embeddings `[texts, width]`.
+Encode = Callable[[SentenceTransformer, list[str]], Array]
 
 
 @dataclass(frozen=True)
@@ -169,8 +172,10 @@ class Task(Protocol):
         """
         ...
 
-    def encode_base(self, base: LocatedBase, rows: pd.DataFrame) -> Mapping[str, Array]:
-        """Return what the untouched base makes of the rows.
+    def encode_base(
+        self, base: LocatedBase, rows: pd.DataFrame, encode: Encode
+    ) -> Mapping[str, Array]:
+        """Return what the untouched base makes of the rows, encoded by `encode`.
 
         Embeddings as in `predict_folder`, and prediction columns if it has any without a head.
         """
