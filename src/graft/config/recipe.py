@@ -8,7 +8,9 @@ from typing import Any, Literal, Self, get_args
 
 from pydantic import Field, field_validator, model_validator
 
-from graft.config.sections import ArmSection, BaseSection, ClassLoss, PairLoss, Section
+from graft.config.problem_types import LOSSES, PRIMARY, ProblemType, misfits
+from graft.config.sections import ArmSection, BaseSection, PairLoss, Section
+from graft.core.facts import SINGLE_LABEL
 
 TaskName = Literal["pairs", "classification"]
 BASELINES: Mapping[str, tuple[str, ...]] = {
@@ -76,6 +78,16 @@ class DataSection(Section):
     categorical: tuple[str, ...] = Field(
         (), description="Those of the table columns whose numbers are names."
     )
+    problem_type: ProblemType = Field(
+        "single_label_classification",
+        description="What the label of a classification is, by the names of Hugging Face: one "
+        "class, a list of any number of labels, or a number to predict.",
+    )
+    label_separator: str = Field(
+        "|",
+        min_length=1,
+        description="What stands between the labels of a row where the column holds texts.",
+    )
     positive: str | None = Field(
         None, description="The positive one of two classes; the last in order if left out."
     )
@@ -123,7 +135,7 @@ class EvaluationSection(Section):
     primary: str = Field(
         "spearman",
         description="The metric that decides the headline; spearman for pairs, balanced_accuracy "
-        "for a classification.",
+        "for a classification, macro_average_precision for several labels, r2 for a regression.",
     )
     reference: str = Field("base", description="The run that the headline compares every arm with.")
     costs: CostSection | None = Field(
@@ -196,15 +208,18 @@ def with_task_defaults(plain: Mapping[str, Any], task: str) -> dict[str, Any]:
         >>> with_task_defaults({"arms": {"head": {}}}, "classification")["arms"]
         {'head': {'loss': 'cross_entropy'}}
     """
-    filled = dict(plain)
-    filled.setdefault("baselines", _baselines(plain.get("data"), task))
+    filled, data = dict(plain), plain.get("data")
+    filled.setdefault("baselines", _baselines(data, task))
+    of_classes = isinstance(data, Mapping) and task != "pairs"
+    kind = str(data.get("problem_type", SINGLE_LABEL)) if of_classes else ""
     evaluation = filled.get("evaluation", {})
     if isinstance(evaluation, Mapping):
-        filled["evaluation"] = {"primary": _PRIMARY[task], **evaluation}
+        filled["evaluation"] = {"primary": PRIMARY.get(kind, _PRIMARY[task]), **evaluation}
     arms = filled.get("arms")
     if isinstance(arms, Mapping):
+        loss = LOSSES.get(kind, (_LOSS[task],))[0]
         filled["arms"] = {
-            name: {"loss": _LOSS[task], **arm} if isinstance(arm, Mapping) else arm
+            name: {"loss": loss, **arm} if isinstance(arm, Mapping) else arm
             for name, arm in arms.items()
         }
     return filled
@@ -258,14 +273,17 @@ class Recipe(Section):
                 wrong.append(f"baseline '{name}' needs data.table")
             elif name.partition("@")[0].startswith("tfidf") and self._no_texts:
                 wrong.append(f"baseline '{name}' needs data.texts")
-        losses = get_args(PairLoss if self.task == "pairs" else ClassLoss)
+        of_pairs, kind = self.task == "pairs", self.data.problem_type
+        losses = get_args(PairLoss) if of_pairs else LOSSES[kind]
         for name, arm in self.arms.items():
             if arm.loss not in losses:
-                wrong.append(f"arms.{name}: {arm.loss} is no loss of {self.task}: {list(losses)}")
+                named = "pairs" if of_pairs else kind
+                wrong.append(f"arms.{name}: {arm.loss} is no loss of {named}: {list(losses)}")
             if arm.classifier.table and not self.data.table:
                 wrong.append(f"arms.{name}.classifier.table needs data.table")
         if self._no_texts:
             wrong.append("data.texts is empty; name the text columns")
+        wrong += [] if of_pairs else misfits(self)
         if wrong:
             raise ValueError("; ".join(dict.fromkeys(wrong)))
         return self

@@ -11,8 +11,10 @@ import pandas as pd
 
 from graft.core.facts import RowFacts
 from graft.core.roles import Split
+from graft.core.supervision import label_counts as by_tenths
 from graft.core.tables import DataReport, SplitReport, TextLengths
 from graft.data.cells import MISSING
+from graft.data.classes import class_places
 from graft.data.dataset import PAIR_FACTS, fingerprint
 from graft.data.inputs import whole_inputs
 from graft.data.normal_form import Key, is_blank
@@ -38,26 +40,38 @@ def split_report(
         slices: Slice columns.
         facts: Text columns, table columns and classes.
     """
-    labels = frame["label"].to_numpy(dtype=np.float64)
-    keys = whole_inputs(frame, facts)
+    keys, answers = whole_inputs(frame, facts), _answers(frame, facts)
     seen: dict[Key, list[int]] = {}
     for index, key in enumerate(keys):
         seen.setdefault(key, []).append(index)
-    clashes = [group for group in seen.values() if len(set(labels[group])) > 1]
+    clashes = [group for group in seen.values() if len({answers[index] for index in group}) > 1]
     firsts = frame["source_row"].to_numpy()[[group[0] for group in clashes][:20]]
     return SplitReport(
         split=split.value,
         rows=len(frame),
         sources=tuple(dict.fromkeys(frame["source"])),
-        duplicates=len(frame) - len(set(zip(keys, labels.tolist(), strict=True))),
+        duplicates=len(frame) - len(set(zip(keys, answers, strict=True))),
         contradictions=len(clashes),
         contradiction_rows=tuple(int(row) for row in firsts),
-        labels=class_counts(labels, facts.classes) if facts.classes else label_counts(labels),
+        labels=_label_counts(frame, facts),
         slices={name: _counts(frame[name]) for name in slices},
         lengths=tuple(TextLengths(text, _invisible(frame[text])) for text in facts.texts),
         fingerprint=fingerprint(frame, facts),
-        missing=_missing(frame, facts) if facts.classes else {},
+        missing={} if facts.of_pairs else _missing(frame, facts),
     )
+
+
+def _answers(frame: pd.DataFrame, facts: RowFacts) -> list[tuple[float, ...]]:
+    """Return what stands for the label of each row: of several labels all of them."""
+    columns = list(facts.label_columns) or ["label"]
+    return list(map(tuple, frame[columns].to_numpy(dtype=np.float64).tolist()))
+
+
+def _label_counts(frame: pd.DataFrame, facts: RowFacts) -> dict[str, int]:
+    if facts.classes:
+        return class_counts(class_places(frame, facts)[1], facts.classes)
+    labels = frame["label"].to_numpy(dtype=np.float64)
+    return by_tenths(labels.tolist()) if facts.regression else label_counts(labels)
 
 
 def label_counts(labels: np.ndarray) -> dict[str, int]:

@@ -87,7 +87,9 @@ class Classifier:
             numbers: Number of each row for the errors.
         """
         facts = self.facts
-        layout = Layout((), facts.texts, facts.table, facts.categories, facts.numbers, classes=True)
+        layout = Layout(
+            (), facts.texts, facts.table, facts.categories, facts.numbers, facts.problem_type
+        )
         return check_rows(rows, numbers, layout=layout)
 
     def scored(self, rows: pd.DataFrame, precision: Precision = "fp32") -> pd.DataFrame:
