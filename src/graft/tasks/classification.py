@@ -17,7 +17,7 @@ from graft.core.facts import UNKNOWN, RowFacts
 from graft.core.origins import LoadReport
 from graft.core.probes import Reading
 from graft.core.supervision import Supervision
-from graft.metrics.classification import measures_of
+from graft.metrics.labelled import measures_of
 from graft.metrics.measures import Measure
 from graft.metrics.pairs import best_f1
 from graft.metrics.probabilities import cheapest_threshold, class_columns
