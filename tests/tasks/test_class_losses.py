@@ -10,11 +10,17 @@ from hypothesis import strategies as st
 from torch.nn.functional import cross_entropy
 
 from graft.config.sections import ArmSection
+from graft.models.heads import ClassifierLayout
 from graft.tasks.class_losses import balanced_weights, focal_losses, summed_loss
 
 
 def arm(loss: str = "cross_entropy", **classifier: Any) -> ArmSection:
     return ArmSection.model_validate({"loss": loss, "classifier": classifier})
+
+
+def held(*class_rows: int) -> ClassifierLayout:
+    """The layout of a classifier with so many training rows of each class."""
+    return ClassifierLayout(("a", "b", "c", "d"), ("text",), "joint", "", class_rows=class_rows)
 
 
 def batch(classes: int = 4, rows: int = 12) -> tuple[torch.Tensor, torch.Tensor]:
@@ -34,13 +40,13 @@ def test_balanced_weights_have_a_mean_of_one_and_make_classes_equal(counts: list
 def test_without_options_it_is_the_cross_entropy() -> None:
     logits, labels = batch()
     expected = cross_entropy(logits, labels, reduction="sum")
-    torch.testing.assert_close(summed_loss(logits, labels, arm(), [3, 3, 3, 3]), expected)
+    torch.testing.assert_close(summed_loss(logits, labels, arm(), held(3, 3, 3, 3)), expected)
 
 
 def test_label_smoothing_is_that_of_torch() -> None:
     logits, labels = batch()
     expected = cross_entropy(logits, labels, reduction="sum", label_smoothing=0.2)
-    found = summed_loss(logits, labels, arm(label_smoothing=0.2), [3, 3, 3, 3])
+    found = summed_loss(logits, labels, arm(label_smoothing=0.2), held(3, 3, 3, 3))
     torch.testing.assert_close(found, expected)
 
 
@@ -48,7 +54,7 @@ def test_balanced_classes_weigh_each_row_by_its_class() -> None:
     logits, labels = batch()
     weights = torch.tensor(balanced_weights([30, 10, 5, 5]))
     expected = (cross_entropy(logits, labels, reduction="none") * weights[labels]).sum()
-    found = summed_loss(logits, labels, arm(class_weight="balanced"), [30, 10, 5, 5])
+    found = summed_loss(logits, labels, arm(class_weight="balanced"), held(30, 10, 5, 5))
     torch.testing.assert_close(found, expected)
 
 

@@ -36,7 +36,9 @@ def misfits(recipe: Recipe) -> list[str]:
         **{f"arms.{n}.rows_per_class": bool(a.rows_per_class) for n, a in recipe.arms.items()},
         **{f"baseline '{name}'": True for name in recipe.baselines if "@" in name},
     }
-    wrong = [f"{key} needs data.problem_type: {SINGLE_LABEL}" for key, given in asked.items() if given]
+    wrong = [
+        f"{key} needs data.problem_type: {SINGLE_LABEL}" for key, given in asked.items() if given
+    ]
     if kind == REGRESSION:
         wrong += [
             f"arms.{name}.classifier.class_weight needs classes, and {REGRESSION} has none"

@@ -210,8 +210,9 @@ def with_task_defaults(plain: Mapping[str, Any], task: str) -> dict[str, Any]:
     """
     filled, data = dict(plain), plain.get("data")
     filled.setdefault("baselines", _baselines(data, task))
-    of_classes = isinstance(data, Mapping) and task != "pairs"
-    kind = str(data.get("problem_type", SINGLE_LABEL)) if of_classes else ""
+    kind = ""
+    if task != "pairs" and isinstance(data, Mapping):
+        kind = str(data.get("problem_type", SINGLE_LABEL))
     evaluation = filled.get("evaluation", {})
     if isinstance(evaluation, Mapping):
         filled["evaluation"] = {"primary": PRIMARY.get(kind, _PRIMARY[task]), **evaluation}

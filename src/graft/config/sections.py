@@ -227,8 +227,8 @@ class ArmSection(Section):
     loss: Loss = Field(
         "cosine_similarity",
         description="pairs: a loss of Sentence-Transformers; classification: cross_entropy (the "
-        "default there) or focal, of several labels binary_cross_entropy (the default) or focal, of "
-        "a regression mse.",
+        "default there) or focal; of several labels binary_cross_entropy or focal; of a "
+        "regression mse.",
     )
     classifier: ClassifierSection = ClassifierSection()
     rows_per_class: int | None = Field(

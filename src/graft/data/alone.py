@@ -130,7 +130,7 @@ def _measured(labels: np.ndarray, facts: RowFacts) -> np.ndarray:
 
 def _values(column: pd.Series[Any], number: bool) -> np.ndarray:
     # Order is all that a tree reads of numbers, and ranks have no size.
-    return column.rank(method="dense").to_numpy() if number else pd.factorize(column)[0]
+    return np.asarray(column.rank(method="dense") if number else pd.factorize(column)[0])
 
 
 def _number_alone(column: pd.Series[Any], truth: np.ndarray, number: bool) -> float:
@@ -153,7 +153,8 @@ def _mean_by_name(values: np.ndarray, truth: np.ndarray, asked: np.ndarray) -> n
     """Return the mean of each name, one row of the mean of all added, so that few rows say less."""
     size = max(values.max(), asked.max()) + 1
     rows = np.bincount(values, minlength=size) + 1
-    return np.asarray((np.bincount(values, truth, size) + truth.mean()) / rows)[asked]
+    means = (np.bincount(values, truth, size) + truth.mean()) / rows
+    return np.asarray(means[asked])
 
 
 def _class_alone(column: pd.Series[Any], truth: np.ndarray, number: bool, of_two: bool) -> float:

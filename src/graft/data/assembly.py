@@ -214,7 +214,7 @@ def _labelled(
         case "regression":
             return frame, layout.facts(()), target_notes(frame["label"], column)
         case "multi_label_classification":
-            facts = layout.facts(label_names(frame["label"], column))
+            facts = layout.facts(label_names(frame["label"].tolist(), column))
             return with_label_columns(frame, facts), facts, []
         case _:
             classes = classes_of(frame["label"], column, section.positive)

@@ -31,8 +31,8 @@ def check_rows(
     Of pairs, texts must be strings with a visible character, and labels finite numbers (or strings
     that are numbers) in the label range, which is scaled to 0..1. Of a classification, labels are
     names, several names or a number, a row may lack texts and table values but not all of them, and
-    numbers are finite. Groups must be filled, times are numbers or ISO 8601 dates. All other columns are turned into strings,
-    with `(missing)` for an empty cell.
+    numbers are finite. Groups must be filled, times are numbers or ISO 8601 dates. All other
+    columns are turned into strings, with `(missing)` for an empty cell.
 
     Args:
         frame: Role columns under their roles, other columns under their names.
@@ -41,9 +41,9 @@ def check_rows(
         layout: What the task reads, with its number columns.
 
     Returns:
-        The frame without the bad rows (its index tells which are left; graded labels are float,
-        classes, groups and slices str, several labels a tuple of str, times float or UTC timestamps without a zone), and the bad
-        rows.
+        The frame without the bad rows (its index tells which are left; labels that are numbers are
+        float, classes, groups and slices str, several labels a tuple of str, times float or UTC
+        timestamps without a zone), and the bad rows.
 
     Example:
         >>> frame = pd.DataFrame({"sentence1": ["a", " "], "label": ["1", "yes"]})

@@ -125,6 +125,18 @@ def class_places(rows: pd.DataFrame, facts: RowFacts) -> tuple[np.ndarray, np.nd
     return np.arange(len(rows)), rows["label"].to_numpy().astype(int)
 
 
+def class_counts(rows: pd.DataFrame, facts: RowFacts) -> list[int]:
+    """Return the number of rows of each class, in the order of the classes.
+
+    Example:
+        >>> class_counts(pd.DataFrame({"label": [1.0, 1.0]}), RowFacts(classes=("no", "yes")))
+        [0, 2]
+    """
+    places = class_places(rows, facts)[1]
+    counts: list[int] = np.bincount(places, minlength=len(facts.classes)).tolist()
+    return counts if facts.classes else []
+
+
 def unlearnable(frame: pd.DataFrame, facts: RowFacts) -> list[Problem]:
     """Return the classes that cannot be learned: a place in an evaluation split, none in training.
 

@@ -14,7 +14,7 @@ from graft.core.roles import Split
 from graft.core.supervision import label_counts as by_tenths
 from graft.core.tables import DataReport, SplitReport, TextLengths
 from graft.data.cells import MISSING
-from graft.data.classes import class_places
+from graft.data.classes import class_counts
 from graft.data.dataset import PAIR_FACTS, fingerprint
 from graft.data.inputs import whole_inputs
 from graft.data.normal_form import Key, is_blank
@@ -69,7 +69,7 @@ def _answers(frame: pd.DataFrame, facts: RowFacts) -> list[tuple[float, ...]]:
 
 def _label_counts(frame: pd.DataFrame, facts: RowFacts) -> dict[str, int]:
     if facts.classes:
-        return class_counts(class_places(frame, facts)[1], facts.classes)
+        return dict(zip(facts.classes, class_counts(frame, facts), strict=True))
     labels = frame["label"].to_numpy(dtype=np.float64)
     return by_tenths(labels.tolist()) if facts.regression else label_counts(labels)
 
@@ -88,17 +88,6 @@ def label_counts(labels: np.ndarray) -> dict[str, int]:
     counts, edges = np.histogram(labels, bins=BINS, range=(0, 1))
     names = [f"{low:.1f}-{high:.1f}" for low, high in pairwise(edges)]
     return dict(zip(names, counts.tolist(), strict=True))
-
-
-def class_counts(labels: np.ndarray, classes: tuple[str, ...]) -> dict[str, int]:
-    """Return the count per class, in the order of the classes.
-
-    Example:
-        >>> class_counts(np.array([1.0, 1.0]), ("no", "yes"))
-        {'no': 0, 'yes': 2}
-    """
-    counts = np.bincount(labels.astype(int), minlength=len(classes))
-    return dict(zip(classes, counts.tolist(), strict=True))
 
 
 def unseen_categories(

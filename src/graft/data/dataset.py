@@ -30,9 +30,9 @@ class Dataset:
             the role columns (of pairs `sentence1`, `sentence2` and `label` as float in 0..1; of a
             classification `label` as float: the place of the class, the number of several labels
             with a column `y_0`, `y_1`, … of 0 and 1 for each, or the number to predict; where there
-            are such columns `group` as str and `time`), and the slice columns as str. A classification has its text
-            columns (str, "" where one is missing) and its table columns (float with NaN, or str
-            with `(missing)`) under their own names.
+            are such columns `group` as str and `time`), and the slice columns as str. A
+            classification has its text columns (str, "" where one is missing) and its table columns
+            (float with NaN, or str with `(missing)`) under their own names.
         columns: Role to the name of its column in the files.
         slices: Columns by which metrics are reported too.
         ignored: Columns of the files that nothing reads.

@@ -91,7 +91,9 @@ def label_names(sets: Sequence[Labels], column: str) -> Labels:
             f"holds {len(counts):,} different labels in {len(sets):,} rows: these look like "
             "identifiers or texts, not labels"
         )
-        problem = Problem(where, what, "name the column of the labels, or check data.label_separator")
+        problem = Problem(
+            where, what, "name the column of the labels, or check data.label_separator"
+        )
     if problem:
         raise DataError("data", [problem])
     return ordered(set(counts))

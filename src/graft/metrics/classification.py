@@ -121,17 +121,17 @@ BRIER = _error(
     "brier",
     "Brier score",
     1.0,
-    "Half the squared distance of the probabilities from the label, summed over the classes; of two "
-    "classes the squared error of the positive one, of several labels the mean of theirs.",
+    "Half the squared distance of the probabilities from the label, summed over the classes; of "
+    "two classes the squared error of the positive one, of several labels the mean of theirs.",
     "Brier 1950, Verification of forecasts expressed in terms of probability",
 )
 CALIBRATION_ERROR = _error(
     "calibration_error",
     "Calibration error",
     1.0,
-    f"Mean distance of probability and frequency over {BINS} bins of equal width, weighted by their "
-    "rows: of two classes of the positive one, of more of the predicted one, of several labels of "
-    "all of them together. Chance keeps it above 0 on few rows.",
+    f"Mean distance of probability and frequency over {BINS} bins of equal width, weighted by "
+    "their rows: of two classes of the positive one, of more of the predicted one, of several "
+    "labels of all of them together. Chance keeps it above 0 on few rows.",
     "Guo et al. 2017, On calibration of modern neural networks",
 )
 MACRO_F1 = _share(

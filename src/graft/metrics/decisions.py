@@ -42,7 +42,7 @@ def truth(columns: Columns) -> Floats:
 
 
 def correct(columns: Columns) -> NDArray[np.bool_] | None:
-    """Return which rows are decided right, of several labels in all of them; None if nothing decides.
+    """Return which rows are decided right, in all of several labels; None if nothing decides.
 
     Example:
         >>> correct({"predicted": np.array([2.0, 0.0]), "label": np.array([2.0, 1.0])})

@@ -42,8 +42,8 @@ MACRO_AVERAGE_PRECISION = Metric(
     0.0,
     1.0,
     "",
-    "Average precision of each label over the rows, as a mean of the labels that some rows have and "
-    "others have not.",
+    "Average precision of each label over the rows, as a mean of the labels that some rows have "
+    "and others have not.",
     AVERAGE_PRECISION.metric.source,
 )
 MICRO_F1 = Metric(

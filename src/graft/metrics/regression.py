@@ -1,4 +1,4 @@
-"""The measures of a regression: they read `score`, the predicted number, and `label`, the true one."""
+"""The measures of a regression: they read `score`, what is predicted, and `label`, what is true."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ REGRESSION_MEASURES: tuple[Measure, ...] = (
             low=None,
             high=1.0,
             unit="",
-            definition="1 − squared errors / squared distances of the labels from their mean: 0 for "
-            "a run that always predicts the mean of these rows, below 0 for a worse one.",
+            definition="1 − squared errors / squared distances of the labels from their mean: 0 "
+            "for a run that always predicts the mean of these rows, below 0 for a worse one.",
             source="Wright 1921, Correlation and causation",
         ),
         _r2,

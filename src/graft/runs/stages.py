@@ -111,7 +111,8 @@ def score_runs(experiment: Experiment, names: tuple[str, ...]) -> None:
     rows = read_rows(experiment)
     deciding = decision_split(rows)
     evaluation = experiment.recipe.evaluation
-    chosen = "least cost" if experiment.costs else "best F1"
+    chosen = "best micro F1" if experiment.facts.multi_label else "best F1"
+    chosen = "least cost" if experiment.costs else chosen
     settings = ScoringSettings(
         measures=experiment.task.measures,
         slices=experiment.recipe.data.slices,
@@ -129,7 +130,9 @@ def score_runs(experiment: Experiment, names: tuple[str, ...]) -> None:
 
 
 def _map(experiment: Experiment, paths: RunPaths, test: pd.DataFrame) -> tuple[Score, ...]:
-    embeddings, classes = embeddings_file(paths), experiment.facts.classes
+    embeddings, facts = embeddings_file(paths), experiment.facts
+    # A row with several labels belongs to no one of them.
+    classes = () if facts.multi_label else facts.classes
     wanted, slices = experiment.recipe.evaluation.clusters, experiment.recipe.data.slices
     if not (wanted and (slices or classes) and embeddings.is_file()):
         return ()
