@@ -97,7 +97,12 @@ def label_order(evidence: RunEvidence) -> Answer:
     found, known = _rank_orders(test), _rank_orders(base)
     place = int(np.argmin([order for order, _ in found]))
     (order, p_value), (before, _) = found[place], known[place]
-    shown = {"rank_correlation": order, "p": p_value, "base": before, "rows": len(test)}
+    shown: dict[str, Any] = {
+        "rank_correlation": order,
+        "p": p_value,
+        "base": before,
+        "rows": len(test),
+    }
     summary = f"Scores and labels have a rank correlation of {order:.3f} (base {before:.3f})."
     if evidence.facts.multi_label:
         name = evidence.facts.classes[place]

@@ -54,8 +54,9 @@ def predict(
     """Score the rows of a file.
 
     Pairs get a score, rows of a classification a class and the probability of every class; several
-    labels are parted by '|', and a number stands by itself. They are decided at the threshold that the run chose on its validation rows. The file is read and
-    written part by part, so it may be of any length.
+    labels are parted by '|', and a number stands by itself. They are decided at the threshold that
+    the run chose on its validation rows. The file is read and written part by part, so it may be of
+    any length.
     """
     with answering(json, quiet) as output:
         wanted = named_columns(columns)
