@@ -103,8 +103,9 @@ def _hollow(clean: pd.DataFrame, rows: np.ndarray, layout: Layout) -> list[BadRo
     ]
     if not lacking:
         return []
-    table = f" and no value in {list(layout.table)}" if layout.table else ""
-    what = f"holds no text in {list(layout.texts)}{table}"
+    kinds = {"text": layout.texts, "value": layout.table}
+    held = [f"no {kind} in {list(names)}" for kind, names in kinds.items() if names]
+    what = f"holds {' and '.join(held)}"
     empty = np.logical_and.reduce([part.to_numpy(dtype=bool) for part in lacking])
     return [BadRow(int(row), what, "fill it or drop the row") for row in rows[empty]]
 

@@ -107,8 +107,8 @@ def residuals(frames: Frames, styles: Styles, slices: Sequence[str]) -> Chart | 
     )
     reading = (
         "Each dot is a test row; above the dotted line the true number is larger than the "
-        "predicted one. The line joins the means of tenths of the rows: where it leaves zero, the run is "
-        "wrong in one direction; where the dots spread more, it is less sure."
+        "predicted one. The line joins the means of tenths of the rows: where it leaves zero, the "
+        "run is wrong in one direction; where the dots spread more, it is less sure."
     )
     return Chart(ident, title, reading, panels, pd.concat(tables.values()), FILES)
 

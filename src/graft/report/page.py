@@ -128,8 +128,8 @@ def _slice_metric(evidence: Evidence) -> str:
 
 def _label_charts(evidence: Evidence, frames: Frames, styles: Styles) -> list[Chart | NotMeasured]:
     """Return the charts of classes or numbers: of reference and arms that are meant to win."""
-    meant = {evidence.index.base_run, *(arm.name for arm in evidence.candidates)}
-    meant |= {evidence.reference(arm.name) for arm in evidence.candidates}
+    meant = {evidence.index.base_run, *(run.name for run in evidence.compared)}
+    meant |= {evidence.reference(run.name) for run in evidence.compared}
     shown = {name: style for name, style in styles.items() if name in meant}
     classes, slices = evidence.facts.classes, evidence.index.slices
     if evidence.facts.regression:
