@@ -116,19 +116,20 @@ def colour_facts(classes: int = 2) -> RowFacts:
 
 
 def tag_rows(count: int, seed: int) -> pd.DataFrame:
-    """Return rows of a note with words of none to three colours, its labels; the rest is theirs.
+    """Return rows of a note with words of up to three colours, its labels; the rest is theirs.
 
-    Size leans to the number of labels.
+    Every 25th row has no label. Size leans to the number of labels.
     """
     rows = colour_rows(count, seed)
     rng = np.random.default_rng(seed + 1)
     carried = rng.random((count, 3)) < 0.45
-    carried[0], carried[1] = False, True
+    carried[~carried.any(axis=1), 0] = True
+    carried[::25], carried[1] = False, True
     notes = []
-    for row in carried:
+    for index, row in enumerate(carried):
         chosen = [k for k in range(3) if row[k]]
         words = [str(word) for k in chosen for word in rng.choice(WORDS[24 * k : 24 * k + 24], 3)]
-        notes.append(" ".join(rng.permutation(words).tolist()) if words else "none of them")
+        notes.append(" ".join(rng.permutation(words).tolist()) if words else f"none of {index}")
     labels = {f"y_{k}": carried[:, k].astype(float) for k in range(3)}
     number = carried.sum(axis=1)
     size = number + rng.normal(size=count) / 2

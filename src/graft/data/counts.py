@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -11,7 +12,6 @@ import pandas as pd
 
 from graft.core.facts import RowFacts
 from graft.core.roles import Split
-from graft.core.supervision import label_counts as by_tenths
 from graft.core.tables import DataReport, SplitReport, TextLengths
 from graft.data.cells import MISSING
 from graft.data.classes import class_counts
@@ -20,6 +20,7 @@ from graft.data.inputs import whole_inputs
 from graft.data.normal_form import Key, is_blank
 
 BINS = 10
+NUMBER_BINS = 5
 
 
 def split_report(
@@ -71,7 +72,7 @@ def _label_counts(frame: pd.DataFrame, facts: RowFacts) -> dict[str, int]:
     if facts.classes:
         return dict(zip(facts.classes, class_counts(frame, facts), strict=True))
     labels = frame["label"].to_numpy(dtype=np.float64)
-    return by_tenths(labels.tolist()) if facts.regression else label_counts(labels)
+    return number_counts(labels) if facts.regression else label_counts(labels)
 
 
 def label_counts(labels: np.ndarray) -> dict[str, int]:
@@ -87,6 +88,21 @@ def label_counts(labels: np.ndarray) -> dict[str, int]:
         return {str(value): int((labels == value).sum()) for value in (0, 1)}
     counts, edges = np.histogram(labels, bins=BINS, range=(0, 1))
     names = [f"{low:.1f}-{high:.1f}" for low, high in pairwise(edges)]
+    return dict(zip(names, counts.tolist(), strict=True))
+
+
+def number_counts(labels: np.ndarray) -> dict[str, int]:
+    """Return the count of numbers in five bins of equal width, from the smallest to the largest.
+
+    Example:
+        >>> number_counts(np.array([0.0, 1.0, 999.0, 1000.0]))
+        {'0 to 200': 2, '200 to 400': 0, '400 to 600': 0, '600 to 800': 0, '800 to 1,000': 2}
+    """
+    counts, edges = np.histogram(labels, bins=NUMBER_BINS)
+    # As many decimals as tell the edges of a bin apart.
+    decimals = max(0, 1 - math.floor(math.log10(edges[1] - edges[0])))
+    words = [f"{edge:,.{decimals}f}" for edge in edges]
+    names = [f"{low} to {high}" for low, high in pairwise(words)]
     return dict(zip(names, counts.tolist(), strict=True))
 
 
