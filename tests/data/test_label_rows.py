@@ -212,7 +212,9 @@ class TestNumbers:
         assert alone["size"] < 0.75
         assert alone["shop"] < 0.65
 
-    @given(st.lists(st.floats(-1e9, 1e9), min_size=2, max_size=30).filter(lambda v: np.ptp(v) > 1e-6))
+    @given(
+        st.lists(st.floats(-1e9, 1e9), min_size=2, max_size=30).filter(lambda v: np.ptp(v) > 1e-6)
+    )
     def test_every_number_is_counted_once(self, values):
         found = number_counts(np.array(values))
         assert len(found) == 5

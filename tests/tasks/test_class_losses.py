@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -7,9 +8,10 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 from graft.config.sections import ArmSection
+from graft.core.facts import MULTI_LABEL, REGRESSION
 from graft.models.heads import ClassifierLayout
 from graft.tasks.class_losses import balanced_weights, focal_losses, summed_loss
 
@@ -85,3 +87,52 @@ def test_the_focal_loss_turns_to_the_hard_rows() -> None:
     easy, hard = focal_losses(logits, torch.tensor([0, 0]), 2.0)
     plain_easy, plain_hard = cross_entropy(logits, torch.tensor([0, 0]), reduction="none")
     assert easy / hard < 0.01 * plain_easy / plain_hard
+
+
+def label_batch() -> tuple[torch.Tensor, torch.Tensor, ClassifierLayout]:
+    """Twelve rows of four labels, the second rare."""
+    logits, _ = batch()
+    labels = torch.zeros(12, 4)
+    labels[::2, 0], labels[:2, 1], labels[3:, 2] = 1, 1, 1
+    layout = replace(held(6, 2, 9, 0), problem_type=MULTI_LABEL, rows=12)
+    return logits, labels, layout
+
+
+def test_several_labels_have_the_mean_of_their_binary_cross_entropies() -> None:
+    logits, labels, layout = label_batch()
+    expected = binary_cross_entropy_with_logits(logits, labels) * len(labels)
+    found = summed_loss(logits, labels, arm("binary_cross_entropy"), layout)
+    torch.testing.assert_close(found, expected)
+
+
+def test_the_focal_loss_of_labels_is_its_formula() -> None:
+    logits, labels, layout = label_batch()
+    found = torch.sigmoid(logits)
+    right = torch.where(labels > 0, found, 1 - found)
+    expected = (-((1 - right) ** 3) * right.log()).mean(dim=1).sum()
+    torch.testing.assert_close(
+        summed_loss(logits, labels, arm("focal", focal_gamma=3.0), layout), expected
+    )
+
+
+def test_balanced_labels_count_as_much_where_they_are_as_where_they_are_not() -> None:
+    _, labels, layout = label_batch()
+    wrong = torch.zeros_like(labels)  # every decision is as wrong as any other
+    balanced = arm("binary_cross_entropy", class_weight="balanced")
+    for label in range(3):
+        only = replace(layout, classes=("a",), class_rows=layout.class_rows[label : label + 1])
+        there = labels[:, label] > 0
+        parts = [
+            summed_loss(wrong[rows][:, :1], labels[rows][:, label : label + 1], balanced, only)
+            for rows in (there, ~there)
+        ]
+        torch.testing.assert_close(parts[0], parts[1])
+
+
+def test_a_number_is_compared_in_the_unit_of_the_head() -> None:
+    labels = torch.tensor([500.0, 700.0, 900.0], dtype=torch.float64)
+    layout = ClassifierLayout((), ("text",), "joint", "", problem_type=REGRESSION)
+    layout = replace(layout, target_mean=700.0, target_scale=200.0)
+    right = torch.tensor([[-1.0], [0.0], [1.0]])
+    assert summed_loss(right, labels, arm("mse"), layout) == 0
+    assert summed_loss(right + 0.5, labels, arm("mse"), layout) == pytest.approx(3 * 0.25)

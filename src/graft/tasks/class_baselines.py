@@ -22,6 +22,7 @@ from graft.tasks.class_learners import (
     BOOSTING,
     LEARNERS,
     Learner,
+    fitted,
     fitted_linear,
     labels_of,
     tells_apart,
@@ -101,7 +102,7 @@ def table(rows: BaselineRows) -> FittedBaseline:
         **BOOSTING,
     )
     whole = Pipeline([("columns", ColumnTransformer(parts)), ("boosting", boosting)])
-    return _fitted(rows, whole.fit(row_columns(facts)(rows.train), labels))
+    return _fitted(rows, fitted(whole, row_columns(facts)(rows.train), labels))
 
 
 def tfidf_table(rows: BaselineRows) -> FittedBaseline:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -20,6 +20,7 @@ from graft.core.facts import MULTI_LABEL, REGRESSION, SINGLE_LABEL, RowFacts
 from graft.metrics.classification import SMALLEST
 from graft.tasks.protocol import Array
 
+Estimator = TypeVar("Estimator", bound=Any)
 CV_FOLDS = 3
 BOOSTING: Mapping[str, Any] = {
     "learning_rate": 0.05,
@@ -118,6 +119,17 @@ def tells_apart(labels: Array) -> bool:
     return bool((labels != labels[:1]).any())
 
 
+def fitted(estimator: Estimator, inputs: object, labels: Array) -> Estimator:
+    """Return the estimator after it was fitted.
+
+    A label that no row, or every row, has is predicted as such.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Label .* is present in all training examples")
+        estimator.fit(inputs, labels)
+    return estimator
+
+
 def fitted_linear(
     learner: Learner,
     features: Any,  # noqa: ANN401 - any transformer of scikit-learn
@@ -142,23 +154,19 @@ def fitted_linear(
     """
     known = features.fit_transform(inputs)
     chosen = grid[len(grid) // 2]
-    with warnings.catch_warnings():
-        # A label that no row, or every row, of a fold has is predicted as such.
-        warnings.filterwarnings("ignore", message="Label .* is present in all training examples")
-        tried = _tried(learner, labels)
-        if len(tried):
-            kind = StratifiedKFold if learner is LEARNERS[SINGLE_LABEL] else KFold
-            search = GridSearchCV(
-                learner.linear(seed, tol=1e-3),  # enough to tell one strength from another
-                {learner.strength: list(grid)},
-                scoring=learner.scoring,
-                cv=kind(CV_FOLDS, shuffle=True, random_state=seed),
-                refit=False,
-            )
-            chosen = search.fit(known[tried], labels[tried]).best_params_[learner.strength]
-        estimator = learner.linear(seed).set_params(**{learner.strength: chosen})
-        estimator.fit(known, labels)
-    return Pipeline([("features", features), ("estimator", estimator)])
+    tried = _tried(learner, labels)
+    if len(tried):
+        kind = StratifiedKFold if learner is LEARNERS[SINGLE_LABEL] else KFold
+        search = GridSearchCV(
+            learner.linear(seed, tol=1e-3),  # enough to tell one strength from another
+            {learner.strength: list(grid)},
+            scoring=learner.scoring,
+            cv=kind(CV_FOLDS, shuffle=True, random_state=seed),
+            refit=False,
+        )
+        chosen = fitted(search, known[tried], labels[tried]).best_params_[learner.strength]
+    estimator = learner.linear(seed).set_params(**{learner.strength: chosen})
+    return Pipeline([("features", features), ("estimator", fitted(estimator, known, labels))])
 
 
 def _tried(learner: Learner, labels: Array) -> Array:
