@@ -17,7 +17,7 @@ from graft.core.scores import Score, ScoreBook, Scores
 from graft.core.seeds import generator
 from graft.core.tables import DataReport
 from graft.core.verdicts import Comparison, PairedDifference, Verdict
-from graft.metrics.classification import measures_of
+from graft.metrics.labelled import measures_of
 from graft.metrics.probabilities import class_columns
 
 RUNS = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from sentence_transformers.sentence_transformer.modules import Normalize, Poolin
 from sentence_transformers.sentence_transformer.modules import Transformer as TransformerModule
 from transformers import BertConfig, BertModel, BertTokenizerFast
 
-from graft.core.facts import RowFacts
+from graft.core.facts import MULTI_LABEL, REGRESSION, RowFacts
 
 WORDS = [f"{kind}{index}" for kind in ("red", "blue", "green") for index in range(24)]
 
@@ -112,6 +113,51 @@ def colour_facts(classes: int = 2) -> RowFacts:
     """Return what is known of `colour_rows`."""
     names = ("red", "blue", "green")[:classes]
     return RowFacts(("title", "note"), ("size",), ("shop",), names)
+
+
+def tag_rows(count: int, seed: int) -> pd.DataFrame:
+    """Return rows of a note with words of up to three colours, its labels; the rest is theirs.
+
+    Every 25th row has no label. Size leans to the number of labels.
+    """
+    rows = colour_rows(count, seed)
+    rng = np.random.default_rng(seed + 1)
+    carried = rng.random((count, 3)) < 0.45
+    carried[~carried.any(axis=1), 0] = True
+    carried[::25], carried[1] = False, True
+    notes = []
+    for index, row in enumerate(carried):
+        chosen = [k for k in range(3) if row[k]]
+        words = [str(word) for k in chosen for word in rng.choice(WORDS[24 * k : 24 * k + 24], 3)]
+        notes.append(" ".join(rng.permutation(words).tolist()) if words else f"none of {index}")
+    labels = {f"y_{k}": carried[:, k].astype(float) for k in range(3)}
+    number = carried.sum(axis=1)
+    size = number + rng.normal(size=count) / 2
+    return rows.assign(label=number.astype(float), note=notes, size=size, **labels)
+
+
+def tag_facts() -> RowFacts:
+    """Return what is known of `tag_rows`."""
+    return replace(colour_facts(3), problem_type=MULTI_LABEL)
+
+
+def amount_rows(count: int, seed: int) -> pd.DataFrame:
+    """Return rows of two texts and two table columns; the label is a price in the hundreds.
+
+    It follows from how many words of the note are red, and a little from the size.
+    """
+    rows = colour_rows(count, seed)
+    rng = np.random.default_rng(seed + 1)
+    red = rng.integers(0, 7, size=count)
+    notes = [" ".join([*rng.choice(WORDS[:24], k), *rng.choice(WORDS[24:], 6 - k)]) for k in red]
+    size = rng.normal(size=count)
+    price = 500 + 100 * red + 40 * size + rng.normal(size=count) * 10
+    return rows.assign(label=price, note=notes, size=size)
+
+
+def amount_facts() -> RowFacts:
+    """Return what is known of `amount_rows`."""
+    return replace(colour_facts(2), classes=(), problem_type=REGRESSION)
 
 
 def write_jsonl(frame: pd.DataFrame, path: Path) -> Path:

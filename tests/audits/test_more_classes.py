@@ -14,7 +14,7 @@ from graft.audits.degenerate import CHECKS
 from graft.core.facts import RowFacts
 from graft.core.findings import Status
 from graft.evaluate.scoring import prediction_columns
-from graft.metrics.classification import measures_of
+from graft.metrics.labelled import measures_of
 from graft.metrics.probabilities import class_columns
 
 CLASSES, ROWS = 4, 80

@@ -73,7 +73,8 @@ OF_PAIRS = {"label_range"}
 OF_CLASSES = {
     "texts", "table", "categorical", "positive", "head_learning_rate", "lr_decay", "costs",
     "false_positive", "false_negative", "fusion", "reference", "rows_per_class", "classifier",
-    "reasons", *ClassifierSection.model_fields, *FusionSection.model_fields,
+    "reasons", "problem_type", "label_separator",
+    *ClassifierSection.model_fields, *FusionSection.model_fields,
 }  # fmt: skip
 
 

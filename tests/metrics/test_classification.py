@@ -8,8 +8,8 @@ from sklearn.calibration import calibration_curve
 from graft.core.facts import UNKNOWN, RowFacts
 from graft.metrics.catalogue import CATALOGUE
 from graft.metrics.class_counts import of_each_class
-from graft.metrics.classification import measures_of
 from graft.metrics.evidence import Sampling, collect
+from graft.metrics.labelled import measures_of
 from graft.metrics.measures import compute_samples, with_derived
 from graft.metrics.probabilities import BINS, class_columns
 from graft.metrics.resampling import resample

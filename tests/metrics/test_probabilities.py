@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from graft.core.errors import DataError
 from graft.core.facts import RowFacts
-from graft.metrics.classification import measures_of
+from graft.metrics.labelled import measures_of
 from graft.metrics.probabilities import (
     BINS,
     bin_of,

@@ -10,12 +10,14 @@ import pytest
 import skops.io
 from sklearn.metrics import roc_auc_score
 
-from graft.core.facts import RowFacts
+from graft.core.facts import SINGLE_LABEL, RowFacts
 from graft.data.sampling import rows_per_class
 from graft.evaluate.fusion_folder import TRUSTED
-from graft.tasks.class_baselines import CLASS_BASELINES, CLASS_FITS
+from graft.tasks.class_baselines import CLASS_FITS, baselines_of
 from graft.tasks.protocol import BaselineRows
 from tiny_models import colour_facts, colour_rows
+
+BASELINES = baselines_of(SINGLE_LABEL)
 
 
 def encode(frame: pd.DataFrame) -> dict[str, np.ndarray]:
@@ -33,8 +35,8 @@ def given(classes: int = 2, train: int = 160, **more: object) -> BaselineRows:
 
 
 def test_the_mappings_name_the_same_baselines():
-    assert set(CLASS_FITS) == set(CLASS_BASELINES)
-    assert all(baseline.title for baseline in CLASS_BASELINES.values())
+    assert set(CLASS_FITS) == set(BASELINES)
+    assert all(baseline.title for baseline in BASELINES.values())
 
 
 @pytest.mark.parametrize("classes", [2, 3])
@@ -42,10 +44,10 @@ def test_the_mappings_name_the_same_baselines():
 class TestEveryBaseline:
     def test_gives_probabilities_in_the_columns_of_the_contract(self, name, classes):
         rows = given(classes)
-        found = CLASS_FITS[name](rows).predict_proba(rows.predicted)
+        found = CLASS_FITS[name](rows).outputs(rows.predicted)
         assert found.shape == (90, classes)
         np.testing.assert_allclose(found.sum(axis=1), 1)
-        columns = CLASS_BASELINES[name].predict(rows)
+        columns = BASELINES[name].predict(rows)
         plain = {n for n, values in columns.items() if values.ndim == 1}
         more = {"predicted", *(f"p_{place}" for place in range(classes))} if classes > 2 else set()
         assert plain == {"score", *more}
@@ -54,20 +56,20 @@ class TestEveryBaseline:
     def test_does_not_read_the_labels_that_it_predicts(self, name, classes):
         rows = given(classes)
         turned = rows.predicted.assign(label=np.nan)
-        again = CLASS_BASELINES[name].predict(replace(rows, predicted=turned))
-        for column, values in CLASS_BASELINES[name].predict(rows).items():
+        again = BASELINES[name].predict(replace(rows, predicted=turned))
+        for column, values in BASELINES[name].predict(rows).items():
             np.testing.assert_array_equal(again[column], values)
 
     def test_bears_one_row_of_each_class(self, name, classes):
         rows = given(classes)
         few = replace(rows, train=rows_per_class(rows.train, 1, 3))
-        found = CLASS_FITS[name](few).predict_proba(rows.predicted)
+        found = CLASS_FITS[name](few).outputs(rows.predicted)
         assert np.isfinite(found).all() and found.shape == (90, classes)
 
     def test_bears_a_class_that_training_lacks(self, name, classes):
         rows = given(classes)
         known = rows.train[rows.train["label"] < classes - 1].reset_index(drop=True)
-        found = CLASS_FITS[name](replace(rows, train=known)).predict_proba(rows.predicted)
+        found = CLASS_FITS[name](replace(rows, train=known)).outputs(rows.predicted)
         assert (found[:, classes - 1] == 0).all()
         np.testing.assert_allclose(found.sum(axis=1), 1)
 
@@ -75,13 +77,13 @@ class TestEveryBaseline:
         rows = given(classes)
         empty = {"title": "", "note": "", "size": np.nan, "shop": "(missing)"}
         found = CLASS_FITS[name](replace(rows, train=rows.train.assign(**empty)))
-        assert np.isfinite(found.predict_proba(rows.predicted)).all()
+        assert np.isfinite(found.outputs(rows.predicted)).all()
 
     def test_shuffled_labels_give_chance(self, name, classes):
         rows = given(classes, train=300)
         order = np.random.default_rng(5).permutation(len(rows.train))
         dealt = rows.train.assign(label=rows.train["label"].to_numpy()[order])
-        found = CLASS_FITS[name](replace(rows, train=dealt)).predict_proba(rows.predicted)
+        found = CLASS_FITS[name](replace(rows, train=dealt)).outputs(rows.predicted)
         right = (found.argmax(axis=1) == rows.predicted["label"]).mean()
         assert right < 1 / classes + 0.17
 
@@ -89,23 +91,23 @@ class TestEveryBaseline:
 @pytest.mark.parametrize(("name", "least"), [("tfidf", 0.95), ("tfidf_table", 0.95), ("base", 0.9)])
 def test_baselines_that_read_the_text_learn_from_it(name, least):
     rows = given()
-    score = CLASS_BASELINES[name].predict(rows)["score"]
+    score = BASELINES[name].predict(rows)["score"]
     assert roc_auc_score(rows.predicted["label"], score) > least
 
 
 def test_the_table_baseline_learns_from_the_table_alone():
     rows = given(train=300)
     fitted = CLASS_FITS["table"](rows)
-    score = fitted.predict_proba(rows.predicted)
+    score = fitted.outputs(rows.predicted)
     assert roc_auc_score(rows.predicted["label"], score[:, 1]) > 0.7
     other_texts = rows.predicted.assign(note="", title="")
-    np.testing.assert_array_equal(fitted.predict_proba(other_texts), score)
+    np.testing.assert_array_equal(fitted.outputs(other_texts), score)
 
 
 def test_the_shares_of_the_classes_are_those_of_training():
     rows = given(3)
     train = rows.train.iloc[:-1]
-    found = CLASS_FITS["majority"](replace(rows, train=train)).predict_proba(rows.predicted)
+    found = CLASS_FITS["majority"](replace(rows, train=train)).outputs(rows.predicted)
     np.testing.assert_allclose(found[0], np.bincount(train["label"].astype(int)) / len(train))
 
 
@@ -115,7 +117,7 @@ def test_text_columns_are_kept_apart():
     train = pd.DataFrame({"title": ["aa", "bb"] * 20, "note": ["bb", "aa"] * 20})
     train["label"] = [0.0, 1.0] * 20
     rows = BaselineRows(train, train, encode, 1, facts)
-    score = CLASS_FITS["tfidf"](rows).predict_proba(train)[:, 1]
+    score = CLASS_FITS["tfidf"](rows).outputs(train)[:, 1]
     assert roc_auc_score(train["label"], score) == 1.0
 
 
@@ -123,13 +125,13 @@ def test_names_that_training_did_not_show_are_no_error():
     rows = given()
     unknown = rows.predicted.assign(shop="west", note="word never seen")
     for name in ("table", "tfidf_table"):
-        assert np.isfinite(CLASS_FITS[name](rows).predict_proba(unknown)).all()
+        assert np.isfinite(CLASS_FITS[name](rows).outputs(unknown)).all()
 
 
 def test_more_categories_than_boosting_can_tell_are_no_error():
     rows = given(train=600)
     many = rows.train.assign(shop=[f"shop {index}" for index in range(600)])
-    assert np.isfinite(CLASS_FITS["table"](replace(rows, train=many)).predict_proba(many)).all()
+    assert np.isfinite(CLASS_FITS["table"](replace(rows, train=many)).outputs(many)).all()
 
 
 @pytest.mark.parametrize("name", ["majority", "tfidf", "table", "tfidf_table"])
@@ -139,6 +141,4 @@ def test_a_baseline_comes_back_from_its_file(name, tmp_path):
     skops.io.dump(fitted.estimator, tmp_path / "member.skops")
     assert set(skops.io.get_untrusted_types(file=tmp_path / "member.skops")) <= set(TRUSTED)
     loaded = replace(fitted, estimator=skops.io.load(tmp_path / "member.skops", trusted=TRUSTED))
-    np.testing.assert_array_equal(
-        loaded.predict_proba(rows.predicted), fitted.predict_proba(rows.predicted)
-    )
+    np.testing.assert_array_equal(loaded.outputs(rows.predicted), fitted.outputs(rows.predicted))

@@ -24,7 +24,15 @@ from graft.tasks.classification import ClassificationTask
 from graft.tasks.pairs import PairsTask
 from graft.tasks.protocol import Task
 from graft.train.modes import named_parameters, tied_names, unused_names
-from tiny_models import colour_facts, colour_pairs, colour_rows
+from tiny_models import (
+    amount_facts,
+    amount_rows,
+    colour_facts,
+    colour_pairs,
+    colour_rows,
+    tag_facts,
+    tag_rows,
+)
 
 
 @dataclass(frozen=True)
@@ -50,6 +58,16 @@ def _classes(name: str, classes: int = 2, **classifier: Any) -> Case:
     return Case(name, task, colour_rows(24, 3, classes), arm)
 
 
+def _tags(name: str, loss: str = "binary_cross_entropy", **classifier: Any) -> Case:
+    arm = {"loss": loss, "classifier": classifier}
+    return Case(name, ClassificationTask(tag_facts()), tag_rows(24, 3), arm)
+
+
+def _amounts(name: str, **classifier: Any) -> Case:
+    arm = {"loss": "mse", "classifier": classifier}
+    return Case(name, ClassificationTask(amount_facts()), amount_rows(24, 3), arm)
+
+
 CASES = (
     Case("pairs", PairsTask(), _pairs()),
     _classes("joint"),
@@ -58,6 +76,10 @@ CASES = (
     _classes("towers", texts="towers"),
     _classes("table", 3, table=True, class_weight="balanced"),
     _classes("towers and table", texts="towers", table=True, label_smoothing=0.1),
+    _tags("several labels"),
+    _tags("several labels, focal", "focal", table=True, class_weight="balanced"),
+    _amounts("a number"),
+    _amounts("a number, towers and table", texts="towers", table=True),
 )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -67,7 +67,8 @@ def compare(left: pd.DataFrame, right: pd.DataFrame, tolerance: float) -> Agreem
 
     Args:
         left: Columns `row`, `score` and, if there are decisions, `threshold`, which decides for
-            both, or `predicted` with the probabilities `p_0`, `p_1`, ….
+            both, or `predicted` with the probabilities `p_0`, `p_1`, …. Several labels have these
+            with `threshold`, and no score.
         right: Columns `row`, `score`, and of more than two classes those too.
         tolerance: Difference above which a row counts as differing.
 
@@ -88,7 +89,7 @@ def compare(left: pd.DataFrame, right: pd.DataFrame, tolerance: float) -> Agreem
     known, kept = names[finite], both[finite]
     one, two = _furthest(one[finite], two[finite])
     gap = np.abs(one - two)
-    decided, differs = _decisions(first.loc[kept], second.loc[kept])
+    decided, differs = _decisions(first.loc[kept], second.loc[kept], columns)
     flipped = decided & differs
     order = np.argsort(-gap, kind="stable")[:5]
     return Agreement(
@@ -112,16 +113,19 @@ def _furthest(one: Floats, two: Floats) -> tuple[Floats, Floats]:
     return np.take_along_axis(one, place, 1)[:, 0], np.take_along_axis(two, place, 1)[:, 0]
 
 
-def _decisions(left: pd.DataFrame, right: pd.DataFrame) -> tuple[Flags, Flags]:
-    """Return which rows are decided, and whether both decide otherwise."""
+def _decisions(
+    left: pd.DataFrame, right: pd.DataFrame, columns: Sequence[str]
+) -> tuple[Flags, Flags]:
+    """Return which rows are decided, and whether both decide otherwise, of one label at least."""
     if "predicted" in left and "predicted" in right:
         differs = left["predicted"].to_numpy(np.float64) != right["predicted"].to_numpy(np.float64)
         return np.ones(len(left), dtype=bool), differs
     if "threshold" not in left:
         return np.zeros(len(left), dtype=bool), np.zeros(len(left), dtype=bool)
     thresholds = left["threshold"].to_numpy(np.float64)
-    reached = [frame["score"].to_numpy(np.float64) >= thresholds for frame in (left, right)]
-    return np.isfinite(thresholds), reached[0] != reached[1]
+    scores = [frame[list(columns)].to_numpy(np.float64) for frame in (left, right)]
+    reached = [found >= thresholds[:, None] for found in scores]
+    return np.isfinite(thresholds), (reached[0] != reached[1]).any(axis=1)
 
 
 def _by_row(frame: pd.DataFrame) -> pd.DataFrame:

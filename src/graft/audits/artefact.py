@@ -8,7 +8,7 @@ import pandas as pd
 
 from graft.audits.agreement import Agreement, compare
 from graft.audits.contract import Answer, Check, named, sentence
-from graft.audits.evidence import EvidenceMissingError, Primary, RunEvidence
+from graft.audits.evidence import EvidenceMissingError, RunEvidence
 from graft.core.errors import NotApplicableError
 from graft.core.files import sha256_file
 from graft.core.findings import Status
@@ -29,7 +29,7 @@ def artefact_equivalence(evidence: RunEvidence) -> Answer:
     """Return whether the reloaded artefact predicts what the trained model predicted."""
     memory = evidence.given("in_memory", evidence.in_memory)
     test = evidence.given("test", evidence.test)
-    return _equivalent(test, memory, evidence.primary, "The saved artefact")
+    return _equivalent(test, memory, evidence, "The saved artefact")
 
 
 def adapter_equivalence(evidence: RunEvidence) -> Answer:
@@ -38,13 +38,16 @@ def adapter_equivalence(evidence: RunEvidence) -> Answer:
         raise NotApplicableError(f"the method is '{evidence.method}': there is no adapter")
     memory = evidence.given("in_memory", evidence.in_memory)
     adapter = evidence.given("adapter", evidence.adapter)
-    return _equivalent(adapter, memory, evidence.primary, "The base with the saved adapter")
+    return _equivalent(adapter, memory, evidence, "The base with the saved adapter")
 
 
-def _equivalent(saved: pd.DataFrame, memory: pd.DataFrame, primary: Primary, what: str) -> Answer:
-    distance = compare(saved, memory, SCORE_TOLERANCE)
+def _equivalent(
+    saved: pd.DataFrame, memory: pd.DataFrame, evidence: RunEvidence, what: str
+) -> Answer:
+    primary, tolerance = evidence.primary, SCORE_TOLERANCE * evidence.unit
+    distance = compare(saved, memory, tolerance)
     problems = _row_problems(distance)
-    if distance.largest is not None and distance.largest > SCORE_TOLERANCE:
+    if distance.largest is not None and distance.largest > tolerance:
         count = f"{distance.differing} of {distance.rows} rows"
         problems.append(f"scores differ by up to {distance.largest:.3g} in {count}")
     # One row may lie on the threshold by chance, whatever the number of rows.
@@ -55,13 +58,13 @@ def _equivalent(saved: pd.DataFrame, memory: pd.DataFrame, primary: Primary, wha
         problems.append(
             f"the primary metric is {_number(before)} in memory, {_number(after)} saved"
         )
-    elif after is not None and before is not None and not abs(after - before) <= METRIC_TOLERANCE:
+    elif after is not None and before is not None and not _same(after, before):
         problems.append(f"the primary metric falls from {before:.4f} to {after:.4f}")
     shown = {
         **distance.shown(),
         "primary_saved": after,
         "primary_in_memory": before,
-        "tolerance": SCORE_TOLERANCE,
+        "tolerance": tolerance,
     }
     if problems:
         fix = "Do not ship it: find what saving, merging or loading drops or changes."
@@ -78,6 +81,11 @@ def _equivalent(saved: pd.DataFrame, memory: pd.DataFrame, primary: Primary, wha
         f" {_number(after)})."
     )
     return Answer(Status.passed, summary, shown)
+
+
+def _same(one: float, other: float) -> bool:
+    """Return True if two values of a metric agree; large ones, as of errors, by their size."""
+    return abs(one - other) <= METRIC_TOLERANCE * max(1.0, abs(other))
 
 
 def kept_checkpoint(evidence: RunEvidence) -> Answer:
@@ -114,7 +122,7 @@ def kept_checkpoint(evidence: RunEvidence) -> Answer:
         fix = "Compare the direction of the metric with that of the choice."
         return Answer(Status.failed, summary, shown, fix)
     values = f"{metric} {_number(scored)}, the kept checkpoint (step {step}) {_number(recorded)}"
-    if recorded is None or scored is None or not abs(scored - recorded) <= METRIC_TOLERANCE:
+    if recorded is None or scored is None or not _same(scored, recorded):
         fix = "Do not ship it: the weights that were saved are not those that were chosen."
         summary = f"On the validation rows the artefact has {values}."
         return Answer(Status.failed, summary, shown, fix)
@@ -155,9 +163,10 @@ def differs_from_base(evidence: RunEvidence) -> Answer:
     """Return whether the artefact predicts other scores than the base, from other files."""
     test = evidence.given("test", evidence.test)
     base = evidence.given("base", evidence.base)
-    distance = compare(test, base, SCORE_TOLERANCE)
+    tolerance = SCORE_TOLERANCE * evidence.unit
+    distance = compare(test, base, tolerance)
     problems = _row_problems(distance)
-    if distance.largest is not None and distance.largest <= SCORE_TOLERANCE:
+    if distance.largest is not None and distance.largest <= tolerance:
         problems.append(f"no score differs from the base by more than {distance.largest:.1e}")
     files = _weight_hashes(evidence)
     same = sorted(name for name, digest in files["model"].items() if digest in files["base_hashes"])
@@ -194,11 +203,12 @@ def differs_from_other_arms(evidence: RunEvidence) -> Answer:
     test = evidence.given("test", evidence.test)
     if not evidence.others and "others" not in evidence.missing:
         raise NotApplicableError("it is the only arm")
-    distances = {name: compare(test, frame, IDENTICAL) for name, frame in evidence.others.items()}
+    identical = IDENTICAL * evidence.unit
+    distances = {name: compare(test, frame, identical) for name, frame in evidence.others.items()}
     same = sorted(
         name
         for name, distance in distances.items()
-        if distance.largest is not None and distance.largest <= IDENTICAL
+        if distance.largest is not None and distance.largest <= identical
     )
     apart = sorted(name for name, distance in distances.items() if not distance.same_rows)
     shown = {

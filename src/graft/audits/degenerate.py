@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
 from graft.audits.contract import Answer, Check, sentence
@@ -15,6 +18,14 @@ from graft.core.seeds import generator
 from graft.evaluate.scoring import prediction_columns
 from graft.metrics.catalogue import metric as metric_of
 from graft.metrics.decisions import decisions
+from graft.metrics.label_sets import (
+    decided_labels,
+    has_label_sets,
+    label_probabilities,
+    true_labels,
+    truth_names,
+)
+from graft.metrics.measures import Columns, Floats
 
 CONSTANT = 1e-6  # spread of scores below which they are one answer
 ROWS_NEEDED = 20
@@ -27,21 +38,18 @@ SHRINKAGE = 0.2  # of the base's distance to 1 that must be left
 def varied_predictions(evidence: RunEvidence) -> Answer:
     """Return whether the model gives different rows different answers."""
     test = evidence.given("test", evidence.test)
-    scores, labels = test["score"].to_numpy(np.float64), int(test["label"].nunique())
-    decided = decisions(prediction_columns(test))
-    answers = len(np.unique(scores if decided is None else decided))
-    shown = {
-        "rows": len(test),
-        "spread": float(np.ptp(scores)) if len(scores) else None,
-        "labels": labels,
-        "answers": answers,
-    }
-    if len(test) < 2 or labels < 2:
+    columns = prediction_columns(test)
+    scores, decided = _scores(columns), _decided(columns)
+    labels = len(test[["label", *truth_names(test.columns)]].drop_duplicates())
+    answers = len(np.unique(scores if decided is None else decided, axis=0))
+    spread = float(np.ptp(scores, axis=0).max()) if len(scores) else None
+    shown = {"rows": len(test), "spread": spread, "labels": labels, "answers": answers}
+    if spread is None or len(test) < 2 or labels < 2:
         raise NotApplicableError("the test rows do not hold two different labels")
     fix = "Lower the rate, weight the classes, or look for labels that carry nothing."
     several = "predicted" in test  # of more than two classes the score belongs to another each time
-    if not several and np.ptp(scores) <= CONSTANT:
-        summary = f"All {len(test)} test rows get the same score, {scores[0]:.4g}."
+    if not several and spread <= CONSTANT * evidence.unit:
+        summary = f"All {len(test)} test rows get the same score, {_few(scores[0])}."
         return Answer(Status.failed, summary, shown, fix)
     if answers == 1 and len(test) >= ROWS_NEEDED:
         summary = f"All {len(test)} test rows get the same answer, although their labels differ."
@@ -51,12 +59,34 @@ def varied_predictions(evidence: RunEvidence) -> Answer:
     if several:
         summary = f"{len(test)} test rows of {labels} classes are decided for {answers} classes."
         return Answer(Status.passed, summary, shown)
-    summary = f"The scores of {len(test)} test rows spread over {np.ptp(scores):.3g}."
+    most = "up to " if scores.shape[1] > 1 else ""
+    summary = f"The scores of {len(test)} test rows spread over {most}{spread:.3g}."
     return Answer(Status.passed, summary, shown)
 
 
+def _scores(columns: Columns) -> Floats:
+    """Return [N, labels] the probability of each label, or [N, 1] the score."""
+    if has_label_sets(columns):
+        return label_probabilities(columns)
+    return np.asarray(columns["score"], dtype=np.float64)[:, None]
+
+
+def _decided(columns: Columns) -> NDArray[Any] | None:
+    """Return what each row is decided to be, of several labels [N, labels]; None if nothing is."""
+    if has_label_sets(columns):
+        return decided_labels(columns) if "threshold" in columns else None
+    return decisions(columns)
+
+
+def _few(scores: Floats) -> str:
+    return ", ".join(f"{score:.4g}" for score in scores[:3]) + (", …" if len(scores) > 3 else "")
+
+
 def label_order(evidence: RunEvidence) -> Answer:
-    """Return whether the model ranks rows with the labels, not against them."""
+    """Return whether the model ranks rows with the labels, not against them.
+
+    Of several labels each is looked at by itself.
+    """
     _not_for_controls(evidence)
     test = evidence.given("test", evidence.test)
     base = evidence.given("base", evidence.base)
@@ -64,11 +94,21 @@ def label_order(evidence: RunEvidence) -> Answer:
         raise NotApplicableError("among more than two classes there is no order")
     if len(test) < ROWS_NEEDED or test["label"].nunique() < 2:
         raise NotApplicableError(f"fewer than {ROWS_NEEDED} test rows with different labels")
-    order, p_value = _rank_order(test)
-    before, _ = _rank_order(base)
-    shown = {"rank_correlation": order, "p": p_value, "base": before, "rows": len(test)}
+    found, known = _rank_orders(test), _rank_orders(base)
+    place = int(np.argmin([order for order, _ in found]))
+    (order, p_value), (before, _) = found[place], known[place]
+    shown: dict[str, Any] = {
+        "rank_correlation": order,
+        "p": p_value,
+        "base": before,
+        "rows": len(test),
+    }
     summary = f"Scores and labels have a rank correlation of {order:.3f} (base {before:.3f})."
-    if order < 0 and p_value < CHANCE:
+    if evidence.facts.multi_label:
+        name = evidence.facts.classes[place]
+        shown |= {"label": name, "rank_correlations": [order for order, _ in found]}
+        summary = f"Of {len(found)} labels '{name}' is ranked least well: {summary}"
+    if order < 0 and p_value * len(found) < CHANCE:
         if before < 0:
             summary += " The base ranks them the wrong way round too."
             return Answer(Status.warned, summary, shown, "Train longer, or at a higher rate.")
@@ -78,9 +118,16 @@ def label_order(evidence: RunEvidence) -> Answer:
     return Answer(Status.passed, summary, shown)
 
 
-def _rank_order(frame: pd.DataFrame) -> tuple[float, float]:
-    scores, labels = frame["score"].to_numpy(), frame["label"].to_numpy(np.float64)
-    if np.ptp(scores) == 0:
+def _rank_orders(frame: pd.DataFrame) -> list[tuple[float, float]]:
+    """Return rank correlation and its p of scores and labels, of several labels one of each."""
+    columns = prediction_columns(frame)
+    several = has_label_sets(columns)
+    labels = true_labels(columns).astype(float) if several else columns["label"][:, None]
+    return [_rank_order(s, t) for s, t in zip(_scores(columns).T, labels.T, strict=True)]
+
+
+def _rank_order(scores: Floats, labels: Floats) -> tuple[float, float]:
+    if np.ptp(scores) == 0 or np.ptp(labels) == 0:
         return 0.0, 1.0
     result = spearmanr(scores, labels)
     return float(result.statistic), float(result.pvalue)
@@ -94,10 +141,14 @@ def beyond_chance(evidence: RunEvidence) -> Answer:
     if value is None or len(test) < ROWS_NEEDED:
         raise NotApplicableError("the primary metric is not defined on the test rows")
     rng = generator(0, "label_permutation", len(test))
-    labels = test["label"].to_numpy()
-    drawn = (
-        evidence.primary(test.assign(label=rng.permutation(labels))) for _ in range(PERMUTATIONS)
-    )
+    names = ["label", *truth_names(test.columns)]
+    labels = test[names].to_numpy()
+
+    def dealt() -> pd.DataFrame:
+        # Several labels of a row stay together.
+        return test.assign(**dict(zip(names, rng.permutation(labels).T, strict=True)))
+
+    drawn = (evidence.primary(dealt()) for _ in range(PERMUTATIONS))
     values = np.array([v for v in drawn if v is not None])
     low, high = np.quantile(values, [0.025, 0.975])
     shown = {

@@ -12,6 +12,7 @@ from pyarrow import ArrowException
 
 from graft.core.errors import GraftError, Problem, RunFolderError
 from graft.core.experiment import BASE_RUN, ExperimentIndex
+from graft.core.facts import UNKNOWN, RowFacts
 from graft.core.files import read_json, read_jsonl
 from graft.core.layout import ExperimentPaths, RunPaths
 from graft.core.ledger import Ledger
@@ -45,7 +46,8 @@ class RunEvidence:
         ledger: What training did.
         history: One record per logged step or evaluation.
         test: Predictions of the saved artefact in a fresh process: columns `row`, `label`,
-            `score` and, where decisions are made, `threshold`.
+            `score` and, where decisions are made, `threshold`; of several labels `y_0`, `y_1`, …
+            and `p_0`, `p_1`, … instead of the score.
         in_memory: Predictions of the trained model in memory, same columns.
         adapter: Predictions of base and adapter folder in a fresh process; `lora` only.
         base: Predictions of the untouched base.
@@ -98,6 +100,21 @@ class RunEvidence:
     saves: Saves | None = None
     few: int | None = None
     missing: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def facts(self) -> RowFacts:
+        """What is known of columns and labels; nothing without a data report."""
+        return self.data.facts if self.data else UNKNOWN
+
+    @property
+    def unit(self) -> float:
+        """What a difference of scores is measured in.
+
+        1 of similarities and probabilities; of a regression the deviation of the test labels.
+        """
+        if not self.facts.regression or self.test is None:
+            return 1.0
+        return float(self.test["label"].std(ddof=0)) or 1.0
 
     def given(self, name: str, value: T | None) -> T:
         """Return `value`, the field `name`.

@@ -21,6 +21,7 @@ def target_leakage(evidence: DataEvidence) -> Answer:
     """Return whether a table column alone predicts the label too well to be an input."""
     report = evidence.given("report", evidence.report)
     found = [(entry.alone, entry) for entry in _columns(report) if entry.alone is not None]
+    told = "the labels" if report.facts.multi_label else "the label"
     if not found:
         rows = next((s.rows for s in report.splits if s.split == Split.train), 0)
         raise NotApplicableError(f"the {rows} training rows are too few to try a column alone")
@@ -29,14 +30,17 @@ def target_leakage(evidence: DataEvidence) -> Answer:
     shown = {
         "measure": measure,
         "limit": GIVES_AWAY,
-        "columns": listed({"column": e.column, "alone": round(v, 4)} for v, e in found),
+        "columns": listed(
+            {"column": e.column, "alone": round(v, 4), **({"label": e.label} if e.label else {})}
+            for v, e in found
+        ),
     }
-    telling = [(value, entry.column) for value, entry in found if value >= GIVES_AWAY]
+    telling = [(value, entry) for value, entry in found if value >= GIVES_AWAY]
     if telling:
-        (value, column), *others = telling
+        (value, first), *others = telling
         more = f", and so do {named([_scored(v, c) for v, c in others])}" if others else ""
         summary = (
-            f"{column} alone predicts the label with {measure} {value:.2f}{more}; "
+            f"{first.column} alone predicts {_label(first)} with {measure} {value:.2f}{more}; "
             f"{'they are' if others else 'it is'} probably known only after the outcome."
         )
         these = "them" if others else "it"
@@ -46,18 +50,25 @@ def target_leakage(evidence: DataEvidence) -> Answer:
     counted = f"None of {len(found)} table columns" if len(found) > 1 else "The one table column"
     verb = "predicts" if len(found) > 1 else "does not predict"
     summary = (
-        f"{counted} alone {verb} the label; the strongest, {entry.column}, reaches "
+        f"{counted} alone {verb} {told}; the strongest, {entry.column}, reaches "
         f"{measure} {value:.2f}."
     )
     return Answer(Status.passed, summary, shown)
 
 
-def _scored(value: float, column: str) -> str:
-    return f"{column} ({value:.2f})"
+def _label(entry: TableColumn) -> str:
+    return f"the label '{entry.label}'" if entry.label else "the label"
+
+
+def _scored(value: float, entry: TableColumn) -> str:
+    label = f"'{entry.label}' " if entry.label else ""
+    return f"{entry.column} ({label}{value:.2f})"
 
 
 def _measure(report: DataReport) -> str:
-    if report.facts.binary:
+    if report.facts.regression:
+        return "rank correlation (rescaled: chance is 0.5)"
+    if report.facts.binary or report.facts.multi_label:
         return "ROC-AUC"
     return "balanced accuracy (rescaled: chance is 0.5)"
 

@@ -27,7 +27,7 @@ def data_lines(report: DataReport, findings: Findings) -> list[RenderableType]:
         f"Splits: {report.split_method}",
         f"Columns: {columns}",
     ]
-    if report.facts.classes:
+    if report.facts.texts and not report.facts.of_pairs:
         lines.append(f"Texts: {', '.join(report.facts.texts)}")
     if report.facts.table:
         numbers, categories = report.facts.numbers, report.facts.categories

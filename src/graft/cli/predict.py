@@ -10,6 +10,7 @@ import typer
 from graft.cli.options import Json, Quiet
 from graft.cli.output import answering
 from graft.core.errors import InputError, Problem
+from graft.core.facts import MULTI_LABEL, REGRESSION
 
 if TYPE_CHECKING:
     from graft.runs.prediction import Predicted
@@ -52,9 +53,10 @@ def predict(
 ) -> None:
     """Score the rows of a file.
 
-    Pairs get a score, rows of a classification a class and the probability of every class. They
-    are decided at the threshold that the run chose on its validation rows. The file is read and
-    written part by part, so it may be of any length.
+    Pairs get a score, rows of a classification a class and the probability of every class; several
+    labels are parted by '|', and a number stands by itself. They are decided at the threshold that
+    the run chose on its validation rows. The file is read and written part by part, so it may be of
+    any length.
     """
     with answering(json, quiet) as output:
         wanted = named_columns(columns)
@@ -68,8 +70,12 @@ def predict(
 def _decided(done: Predicted) -> str:
     """Return how scores became decisions, in words."""
     known = done.threshold is not None
+    at = f"{done.threshold:.4f}" if known else "0.5, since no run stands behind the model"
+    if done.kind == REGRESSION:
+        return "predicted is a number in the unit of the training labels."
+    if done.kind == MULTI_LABEL:
+        return f"predicted holds the labels with a probability of {at} or more."
     if done.positive:
-        at = f"{done.threshold:.4f}" if known else "0.5, since no run stands behind the model"
         return f"predicted is '{done.positive}' from a score of {at} on."
     if known:
         return f"decision is true from a score of {done.threshold:.4f} on."

@@ -8,7 +8,9 @@ from typing import Any, Literal, Self, get_args
 
 from pydantic import Field, field_validator, model_validator
 
-from graft.config.sections import ArmSection, BaseSection, ClassLoss, PairLoss, Section
+from graft.config.problem_types import LOSSES, PRIMARY, ProblemType, misfits
+from graft.config.sections import ArmSection, BaseSection, PairLoss, Section
+from graft.core.facts import SINGLE_LABEL
 
 TaskName = Literal["pairs", "classification"]
 BASELINES: Mapping[str, tuple[str, ...]] = {
@@ -19,6 +21,7 @@ _PRIMARY = {"pairs": "spearman", "classification": "balanced_accuracy"}
 _LOSS = {"pairs": "cosine_similarity", "classification": "cross_entropy"}
 # Baselines that read table columns, and those that can be trained on a few rows of each class.
 OF_TABLE = ("table", "tfidf_table")
+OF_TEXTS = ("tfidf", "tfidf_table", "base")
 LeakKind = Literal[
     "exact", "normalised", "near", "shared_text", "shared_texts_all", "group", "time"
 ]
@@ -76,6 +79,16 @@ class DataSection(Section):
     categorical: tuple[str, ...] = Field(
         (), description="Those of the table columns whose numbers are names."
     )
+    problem_type: ProblemType = Field(
+        "single_label_classification",
+        description="What the label of a classification is, by the names of Hugging Face: one "
+        "class, a list of any number of labels, or a number to predict.",
+    )
+    label_separator: str = Field(
+        "|",
+        min_length=1,
+        description="What stands between the labels of a row where the column holds texts.",
+    )
     positive: str | None = Field(
         None, description="The positive one of two classes; the last in order if left out."
     )
@@ -123,9 +136,12 @@ class EvaluationSection(Section):
     primary: str = Field(
         "spearman",
         description="The metric that decides the headline; spearman for pairs, balanced_accuracy "
-        "for a classification.",
+        "for a classification, macro_average_precision for several labels, r2 for a regression.",
     )
-    reference: str = Field("base", description="The run that the headline compares every arm with.")
+    reference: str = Field(
+        "base",
+        description="The run that the headline compares every arm with; majority without texts.",
+    )
     costs: CostSection | None = Field(
         None, description="Choose the decision threshold by cost; by the best F1 if left out."
     )
@@ -196,23 +212,36 @@ def with_task_defaults(plain: Mapping[str, Any], task: str) -> dict[str, Any]:
         >>> with_task_defaults({"arms": {"head": {}}}, "classification")["arms"]
         {'head': {'loss': 'cross_entropy'}}
     """
-    filled = dict(plain)
-    filled.setdefault("baselines", _baselines(plain.get("data"), task))
+    filled, data = dict(plain), plain.get("data")
+    filled.setdefault("baselines", _baselines(data, task))
+    kind = ""
+    if task != "pairs" and isinstance(data, Mapping):
+        kind = str(data.get("problem_type", SINGLE_LABEL))
     evaluation = filled.get("evaluation", {})
     if isinstance(evaluation, Mapping):
-        filled["evaluation"] = {"primary": _PRIMARY[task], **evaluation}
+        chosen = {"primary": PRIMARY.get(kind, _PRIMARY[task])}
+        # A base reads texts: without any, what a table adds to nothing is the question.
+        chosen |= {"reference": "majority"} if task != "pairs" and not _named(data, "texts") else {}
+        filled["evaluation"] = {**chosen, **evaluation}
     arms = filled.get("arms")
     if isinstance(arms, Mapping):
+        loss = LOSSES.get(kind, (_LOSS[task],))[0]
         filled["arms"] = {
-            name: {"loss": _LOSS[task], **arm} if isinstance(arm, Mapping) else arm
+            name: {"loss": loss, **arm} if isinstance(arm, Mapping) else arm
             for name, arm in arms.items()
         }
     return filled
 
 
 def _baselines(data: object, task: str) -> tuple[str, ...]:
-    has_table = isinstance(data, Mapping) and data.get("table")
-    return tuple(name for name in BASELINES[task] if has_table or name not in OF_TABLE)
+    no_table, no_texts = not _named(data, "table"), task != "pairs" and not _named(data, "texts")
+    absent = {*(OF_TABLE if no_table else ()), *(OF_TEXTS if no_texts else ())}
+    return tuple(name for name in BASELINES[task] if name not in absent)
+
+
+def _named(data: object, key: str) -> bool:
+    """Return True if the plain data section names columns under the key."""
+    return isinstance(data, Mapping) and bool(data.get(key))
 
 
 class Recipe(Section):
@@ -224,12 +253,14 @@ class Recipe(Section):
     seed: int = Field(42, ge=0, description="The one seed; every use of chance derives from it.")
     base: BaseSection = BaseSection()
     data: DataSection
-    arms: dict[str, ArmSection] = Field(min_length=1)
+    arms: dict[str, ArmSection] = Field(
+        description="Ways to adapt the base, by name; `{}` where there is a table and no text."
+    )
     baselines: tuple[str, ...] = Field(
         BASELINES["pairs"],
-        description="Yardsticks; `base`, the untouched model, must be among them. In a "
-        "classification `base@10` is the same with 10 rows of each class. All of the task if left "
-        "out.",
+        description="Yardsticks; `base`, the untouched model, must be among them if there are "
+        "texts. In a classification `base@10` is the same with 10 rows of each class. All of the "
+        "task if left out.",
     )
     fusion: dict[str, FusionSection] = Field(
         {}, description="Runs that merge an arm with baselines, by name."
@@ -256,19 +287,34 @@ class Recipe(Section):
                 wrong.append(f"'{name}' is no baseline of {self.task}; they are {list(known)}")
             elif name.partition("@")[0] in OF_TABLE and not self.data.table:
                 wrong.append(f"baseline '{name}' needs data.table")
-            elif name.partition("@")[0].startswith("tfidf") and self._no_texts:
+            elif name.partition("@")[0] in OF_TEXTS and self._no_texts:
                 wrong.append(f"baseline '{name}' needs data.texts")
-        losses = get_args(PairLoss if self.task == "pairs" else ClassLoss)
+        of_pairs, kind = self.task == "pairs", self.data.problem_type
+        losses = get_args(PairLoss) if of_pairs else LOSSES[kind]
         for name, arm in self.arms.items():
             if arm.loss not in losses:
-                wrong.append(f"arms.{name}: {arm.loss} is no loss of {self.task}: {list(losses)}")
+                named = "pairs" if of_pairs else kind
+                wrong.append(f"arms.{name}: {arm.loss} is no loss of {named}: {list(losses)}")
             if arm.classifier.table and not self.data.table:
                 wrong.append(f"arms.{name}.classifier.table needs data.table")
-        if self._no_texts:
-            wrong.append("data.texts is empty; name the text columns")
+        wrong += self._without_columns()
+        wrong += [] if of_pairs else misfits(self)
         if wrong:
             raise ValueError("; ".join(dict.fromkeys(wrong)))
         return self
+
+    def _without_columns(self) -> list[str]:
+        """Return what cannot be done for lack of text columns, or of an arm to read them."""
+        if not self._no_texts:
+            return [] if self.arms else ["arms is empty; give at least one"]
+        if not self.data.table:
+            return ["data.texts and data.table are empty; name the columns to read"]
+        if not self.arms:
+            return []
+        return [
+            "data.texts is empty, and an arm adapts an encoder of texts: name the text columns, or "
+            "give no arms (`arms: {}`) to compare the baselines of the table"
+        ]
 
     @property
     def _no_texts(self) -> bool:
@@ -294,7 +340,7 @@ class Recipe(Section):
     @model_validator(mode="after")
     def _names_exist(self) -> Self:
         runs = {*self.arms, *self.baselines, *self.fusion}
-        if "base" not in self.baselines:
+        if "base" not in self.baselines and not self._no_texts:
             raise ValueError("baselines must hold 'base': every verdict is against it")
         both = sorted(set(self.arms) & set(self.baselines))
         if both:

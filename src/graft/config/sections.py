@@ -14,7 +14,7 @@ Schedule = Literal[
 Method = Literal["full", "lora", "head"]
 Control = Literal["none", "random_init", "shuffled_labels"]
 PairLoss = Literal["cosine_similarity", "cosent", "angle", "contrastive", "online_contrastive"]
-ClassLoss = Literal["cross_entropy", "focal"]
+ClassLoss = Literal["cross_entropy", "focal", "binary_cross_entropy", "mse"]
 Loss = PairLoss | ClassLoss
 
 
@@ -227,7 +227,8 @@ class ArmSection(Section):
     loss: Loss = Field(
         "cosine_similarity",
         description="pairs: a loss of Sentence-Transformers; classification: cross_entropy (the "
-        "default there) or focal.",
+        "default there) or focal; of several labels binary_cross_entropy or focal; of a "
+        "regression mse.",
     )
     classifier: ClassifierSection = ClassifierSection()
     rows_per_class: int | None = Field(

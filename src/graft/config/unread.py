@@ -9,6 +9,7 @@ from typing import get_args
 from graft.config.recipe import Recipe
 from graft.config.sections import ArmSection, ClassLoss
 from graft.core.errors import Problem
+from graft.core.facts import MULTI_LABEL
 
 FOR_ALL_ARMS = " (for all arms)"
 
@@ -69,8 +70,12 @@ _DATA: Mapping[str, tuple[Callable[[Recipe], bool], str]] = {
     "data.label_range": (lambda recipe: recipe.task == "pairs", "task: pairs"),
     **{
         f"data.{key}": (lambda recipe: recipe.task == "classification", _CLASSIFICATION)
-        for key in ("texts", "table", "categorical", "positive")
+        for key in ("texts", "table", "categorical", "positive", "problem_type")
     },
+    "data.label_separator": (
+        lambda recipe: recipe.data.problem_type == MULTI_LABEL,
+        f"problem_type: {MULTI_LABEL}",
+    ),
     "evaluation.reasons": (lambda recipe: recipe.task == "classification", _CLASSIFICATION),
 }
 

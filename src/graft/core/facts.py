@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+SINGLE_LABEL = "single_label_classification"
+MULTI_LABEL = "multi_label_classification"
+REGRESSION = "regression"
+
 
 @dataclass(frozen=True)
 class RowFacts:
@@ -14,7 +18,10 @@ class RowFacts:
         numbers: Table columns that hold numbers, NaN where one is missing.
         categories: Table columns that hold names, `(missing)` where one is missing.
         classes: Name of each class; a label is a place in it. Of two classes the second is the
-            positive one. Empty for labels that are graded.
+            positive one. Of several labels a row they are the names of these. Empty for labels that
+            are graded, or numbers.
+        problem_type: Whether a row has one class, any number of labels, or a number to predict, by
+            the names of Hugging Face.
 
     Example:
         >>> RowFacts(texts=("review",), classes=("no", "yes")).binary
@@ -25,6 +32,7 @@ class RowFacts:
     numbers: tuple[str, ...] = ()
     categories: tuple[str, ...] = ()
     classes: tuple[str, ...] = ()
+    problem_type: str = SINGLE_LABEL
 
     @property
     def table(self) -> tuple[str, ...]:
@@ -33,8 +41,39 @@ class RowFacts:
 
     @property
     def binary(self) -> bool:
-        """True if there are two classes."""
-        return len(self.classes) == 2
+        """True if a row is of one of two classes."""
+        return len(self.classes) == 2 and not self.multi_label
+
+    @property
+    def several_classes(self) -> bool:
+        """True if a row is of one of more than two classes."""
+        return len(self.classes) > 2 and not self.multi_label
+
+    @property
+    def multi_label(self) -> bool:
+        """True if a row has any number of labels."""
+        return self.problem_type == MULTI_LABEL
+
+    @property
+    def regression(self) -> bool:
+        """True if the label is a number to predict."""
+        return self.problem_type == REGRESSION
+
+    @property
+    def label_columns(self) -> tuple[str, ...]:
+        """The columns that say for each label whether a row has it, 0 or 1; of several labels only.
+
+        Example:
+            >>> RowFacts(classes=("red", "tall"), problem_type=MULTI_LABEL).label_columns
+            ('y_0', 'y_1')
+        """
+        names = tuple(f"y_{place}" for place in range(len(self.classes)))
+        return names if self.multi_label else ()
+
+    @property
+    def of_pairs(self) -> bool:
+        """True if a row is a pair of texts: nothing was said of classes or numbers."""
+        return not (self.classes or self.regression)
 
 
 UNKNOWN = RowFacts()

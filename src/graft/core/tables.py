@@ -76,8 +76,10 @@ class TableColumn:
         counting: True for numbers that count rows: they rise, or fall, from each row to the next in
             every file, or are whole, all different and too dense for chance.
         alone: How well it alone predicts the label of rows that were not used, from 0.5 (chance) to
-            1 (always right): ROC-AUC of two classes; of more the balanced accuracy, rescaled. None
-            where there are too few rows to measure it.
+            1 (always right): ROC-AUC of two classes, of several labels that of the one it tells
+            best; of more classes the balanced accuracy, of numbers the rank correlation, both
+            rescaled. None where there are too few rows to measure it.
+        label: The label that it tells best, where rows have several; empty else.
     """
 
     column: str
@@ -86,6 +88,7 @@ class TableColumn:
     distinct: int
     counting: bool
     alone: float | None = None
+    label: str = ""
 
 
 @dataclass(frozen=True)

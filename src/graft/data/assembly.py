@@ -4,24 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from graft.config.recipe import DataSection, TaskName
 from graft.core.errors import DataError, Problem
-from graft.core.facts import RowFacts
+from graft.core.facts import MULTI_LABEL, SINGLE_LABEL, RowFacts
 from graft.core.roles import Split
 from graft.data.badrows import settle
 from graft.data.checks import check_rows
 from graft.data.classes import alike, classes_of, unlearnable
 from graft.data.columns import ALIASES, OPTIONAL_ROLES, assign_columns, missing_column
 from graft.data.dataset import Dataset
+from graft.data.label_sets import label_names, with_label_columns
 from graft.data.readers import Table
 from graft.data.reading import Layout, layout_of, name_problems
 from graft.data.sampling import drawn_rows
 from graft.data.splits import WORDS, deal
 from graft.data.tabular import with_numbers
+from graft.data.targets import target_notes
 
 NO_VALIDATION = (
     "there are no validation rows: the last weights are kept and thresholds are chosen on "
@@ -84,12 +87,12 @@ def assemble(
     if problems:
         raise DataError("data", problems)
     frame, drawn = _drawn(pd.concat(parts, ignore_index=True), section, seed, layout)
-    frame, facts = _with_classes(frame, columns["label"], section, layout)
+    frame, facts, found_notes = _labelled(frame, columns["label"], section, layout)
     frame["split"], method = _splits(frame, section, seed, facts)
-    strange = unlearnable(frame, facts.classes) if facts.classes else []
+    strange = unlearnable(frame, facts) if facts.classes else []
     if strange:
         raise DataError("data", strange)
-    notes += [*drawn, *alike(facts.classes)]
+    notes += [*drawn, *alike(facts.classes), *found_notes]
     if not (frame["split"] == Split.validation.value).any():
         notes.append(NO_VALIDATION)
     read = {*columns.values(), *section.slices, *layout.named}
@@ -135,7 +138,7 @@ def _assigned(table: Table, section: DataSection, layout: Layout) -> dict[str, s
         table.name,
         layout.required,
         customary=layout.customary,
-        taken=(*layout.named, *slices) if layout.classes else (),
+        taken=() if layout.of_pairs else (*layout.named, *slices),
     )
 
 
@@ -181,25 +184,43 @@ def _drawn(
         return frame, []
     whole = "group" if section.split.method == "grouped" and "group" in frame else None
     rows = frame.iloc[training]
-    by = "label" if layout.classes else None
+    by = "label" if layout.problem_type == SINGLE_LABEL else None
     kept = drawn_rows(rows, section.max_rows, seed, by=by, whole=whole)
     notes = [f"{len(kept):,} of {len(training):,} rows, drawn by seed {seed} (data.max_rows)"]
-    lost = sorted(set(rows["label"]) - set(rows["label"].iloc[kept])) if layout.classes else []
+    lost = _names(rows["label"], layout) - _names(rows["label"].iloc[kept], layout)
     if lost:
-        notes.append(f"no row of the classes {lost} was drawn")
+        notes.append(f"no row of the classes {sorted(lost)} was drawn")
     others = np.flatnonzero(frame["split"] != Split.train.value)
     return frame.iloc[np.sort([*training[kept], *others])].reset_index(drop=True), notes
 
 
-def _with_classes(
+def _names(labels: pd.Series[Any], layout: Layout) -> set[str]:
+    """Return the names of the classes among labels as they were read."""
+    if layout.problem_type == SINGLE_LABEL:
+        return set(labels)
+    return set().union(*labels) if layout.problem_type == MULTI_LABEL else set()
+
+
+def _labelled(
     frame: pd.DataFrame, column: str, section: DataSection, layout: Layout
-) -> tuple[pd.DataFrame, RowFacts]:
-    """Return the frame with the place of its class for a label, and the facts."""
-    if not layout.classes:
-        return frame, layout.facts(())
-    classes = classes_of(frame["label"], column, section.positive)
-    places = {name: float(place) for place, name in enumerate(classes)}
-    return frame.assign(label=frame["label"].map(places).astype(float)), layout.facts(classes)
+) -> tuple[pd.DataFrame, RowFacts, list[str]]:
+    """Return the frame with its labels as numbers, the facts, and what to note.
+
+    One class is its place; several labels are their number, and a column of 0 and 1 for each.
+    """
+    match layout.problem_type:
+        case None:
+            return frame, layout.facts(()), []
+        case "regression":
+            return frame, layout.facts(()), target_notes(frame["label"], column)
+        case "multi_label_classification":
+            facts = layout.facts(label_names(frame["label"].tolist(), column))
+            return with_label_columns(frame, facts), facts, []
+        case _:
+            classes = classes_of(frame["label"], column, section.positive)
+            places = {name: float(place) for place, name in enumerate(classes)}
+            numbers = frame["label"].map(places).astype(float)
+            return frame.assign(label=numbers), layout.facts(classes), []
 
 
 def _splits(

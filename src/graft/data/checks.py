@@ -11,9 +11,11 @@ import pandas as pd
 from graft.data.badrows import BadRow, shown
 from graft.data.cells import MISSING, is_empty, is_missing, number_of, word_of
 from graft.data.classes import class_names
+from graft.data.label_sets import label_sets
 from graft.data.normal_form import is_blank
 from graft.data.reading import PAIRS, Layout
 from graft.data.tabular import names_of, numbers_of
+from graft.data.targets import target_numbers
 
 ISO_FIX = "write a number or an ISO 8601 date such as 2024-05-31T12:00:00"
 
@@ -28,9 +30,9 @@ def check_rows(
 
     Of pairs, texts must be strings with a visible character, and labels finite numbers (or strings
     that are numbers) in the label range, which is scaled to 0..1. Of a classification, labels are
-    names, a row may lack texts and table values but not all of them, and numbers are finite. Groups
-    must be filled, times are numbers or ISO 8601 dates. All other columns are turned into strings,
-    with `(missing)` for an empty cell.
+    names, several names or a number, a row may lack texts and table values but not all of them, and
+    numbers are finite. Groups must be filled, times are numbers or ISO 8601 dates. All other
+    columns are turned into strings, with `(missing)` for an empty cell.
 
     Args:
         frame: Role columns under their roles, other columns under their names.
@@ -39,9 +41,9 @@ def check_rows(
         layout: What the task reads, with its number columns.
 
     Returns:
-        The frame without the bad rows (its index tells which are left; graded labels are float,
-        classes, groups and slices str, times float or UTC timestamps without a zone), and the bad
-        rows.
+        The frame without the bad rows (its index tells which are left; labels that are numbers are
+        float, classes, groups and slices str, several labels a tuple of str, times float or UTC
+        timestamps without a zone), and the bad rows.
 
     Example:
         >>> frame = pd.DataFrame({"sentence1": ["a", " "], "label": ["1", "yes"]})
@@ -53,22 +55,20 @@ def check_rows(
     for name in frame.columns:
         column = frame[name]
         if name in layout.texts:
-            clean[name], found = _texts(column, rows, may_lack=layout.classes)
+            clean[name], found = _texts(column, rows, may_lack=not layout.of_pairs)
         elif name in layout.numbers:
             clean[name], found = numbers_of(column, rows)
         elif name in layout.table:
             clean[name], found = names_of(column, rows)
-        elif name == "label" and layout.classes:
-            clean[name], found = class_names(column, rows)
         elif name == "label":
-            clean[name], found = _labels(column, rows, label_range)
+            clean[name], found = _labels(column, rows, label_range, layout)
         elif name == "time":
             clean[name], found = _times(column, rows)
         else:
             clean[name] = [word_of(value) for value in column]
             found = _groups(column, rows) if name == "group" else []
         bad += found
-    if layout.classes:
+    if not layout.of_pairs:
         bad += _hollow(clean, rows, layout)
     wrong = {item.row for item in bad}
     kept = np.fromiter((int(row) not in wrong for row in rows), bool, len(rows))
@@ -103,8 +103,9 @@ def _hollow(clean: pd.DataFrame, rows: np.ndarray, layout: Layout) -> list[BadRo
     ]
     if not lacking:
         return []
-    table = f" and no value in {list(layout.table)}" if layout.table else ""
-    what = f"holds no text in {list(layout.texts)}{table}"
+    kinds = {"text": layout.texts, "value": layout.table}
+    held = [f"no {kind} in {list(names)}" for kind, names in kinds.items() if names]
+    what = f"holds {' and '.join(held)}"
     empty = np.logical_and.reduce([part.to_numpy(dtype=bool) for part in lacking])
     return [BadRow(int(row), what, "fill it or drop the row") for row in rows[empty]]
 
@@ -118,6 +119,21 @@ def _groups(column: pd.Series[Any], rows: np.ndarray) -> list[BadRow]:
 
 
 def _labels(
+    column: pd.Series[Any], rows: np.ndarray, label_range: tuple[float, float], layout: Layout
+) -> tuple[Any, list[BadRow]]:
+    """Return the labels as the task needs them, and the rows that have none."""
+    match layout.problem_type:
+        case None:
+            return _graded(column, rows, label_range)
+        case "multi_label_classification":
+            return label_sets(column, rows, layout.separator)
+        case "regression":
+            return target_numbers(column, rows)
+        case _:
+            return class_names(column, rows)
+
+
+def _graded(
     column: pd.Series[Any], rows: np.ndarray, label_range: tuple[float, float]
 ) -> tuple[np.ndarray, list[BadRow]]:
     low, high = label_range

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from graft.core.errors import DataError, Problem
+from graft.core.facts import MULTI_LABEL, REGRESSION, RowFacts
 from graft.core.roles import Split
 from graft.data.badrows import BadRow, shown
 from graft.data.cells import NUMBER, is_empty, number_of, word_of
@@ -16,6 +17,7 @@ from graft.data.columns import nearest
 
 MOST_CLASSES = 1000
 _LISTED = 20
+_SEVERAL = f"set data.problem_type: {MULTI_LABEL} if a row has several labels"
 
 
 def class_names(column: pd.Series[Any], rows: np.ndarray) -> tuple[list[str], list[BadRow]]:
@@ -37,7 +39,9 @@ def class_names(column: pd.Series[Any], rows: np.ndarray) -> tuple[list[str], li
             bad.append(BadRow(int(row), "label is missing", "fill it or drop the row"))
         elif not isinstance(value, str) and np.isnan(number_of(value)):
             what = f"label is {shown(value)}, a {type(value).__name__}, not the name of a class"
-            bad.append(BadRow(int(row), what, "write a text, a number, or true or false"))
+            several = isinstance(value, list | tuple | np.ndarray)
+            fix = _SEVERAL if several else "write a text, a number, or true or false"
+            bad.append(BadRow(int(row), what, fix))
     return names, bad
 
 
@@ -77,6 +81,7 @@ def classes_of(labels: pd.Series[str], column: str, positive: str | None) -> tup
         what = f"holds {len(names):,} different labels in {len(labels):,} rows"
         kind = "graded labels, not classes" if graded else "identifiers or texts, not classes"
         fix = "name the column of the classes: data: {columns: {label: …}}"
+        fix += f", or set data.problem_type: {REGRESSION}" if graded else ""
         problems.append(Problem(where, f"{what}: these look like {kind}", fix))
     elif len(names) < 2:
         what = f"holds one class only, {sorted(names)}"
@@ -101,29 +106,60 @@ def _positive_problems(names: Collection[str], positive: str) -> list[Problem]:
     return []
 
 
-def unlearnable(frame: pd.DataFrame, classes: tuple[str, ...]) -> list[Problem]:
+def class_places(rows: pd.DataFrame, facts: RowFacts) -> tuple[np.ndarray, np.ndarray]:
+    """Return positions of rows and places of classes, one of each for every class of a row.
+
+    Args:
+        rows: Rows with `label`, of several labels with the columns of these.
+        facts: Classes.
+
+    Example:
+        >>> facts = RowFacts(classes=("red", "tall"), problem_type=MULTI_LABEL)
+        >>> rows = pd.DataFrame({"y_0": [0.0, 1.0, 0.0], "y_1": [1.0, 1.0, 0.0]})
+        >>> [found.tolist() for found in class_places(rows, facts)]
+        [[0, 1, 1], [1, 0, 1]]
+    """
+    if facts.multi_label:
+        at, places = np.nonzero(rows[list(facts.label_columns)].to_numpy())
+        return at, places
+    return np.arange(len(rows)), rows["label"].to_numpy().astype(int)
+
+
+def class_counts(rows: pd.DataFrame, facts: RowFacts) -> list[int]:
+    """Return the number of rows of each class, in the order of the classes.
+
+    Example:
+        >>> class_counts(pd.DataFrame({"label": [1.0, 1.0]}), RowFacts(classes=("no", "yes")))
+        [0, 2]
+    """
+    places = class_places(rows, facts)[1]
+    counts: list[int] = np.bincount(places, minlength=len(facts.classes)).tolist()
+    return counts if facts.classes else []
+
+
+def unlearnable(frame: pd.DataFrame, facts: RowFacts) -> list[Problem]:
     """Return the classes that cannot be learned: a place in an evaluation split, none in training.
 
     Args:
-        frame: Rows with `label` (place of the class), `split`, `source` and `source_row`.
-        classes: Names of the classes.
+        frame: Rows with their labels, `split`, `source` and `source_row`.
+        facts: Classes.
     """
-    training = frame["split"] == Split.train.value
-    taught = set(frame.loc[training, "label"])
+    classes, (at, places) = facts.classes, class_places(frame, facts)
+    training = (frame["split"] == Split.train.value).to_numpy()
+    taught = set(places[training[at]].tolist())
     problems = []
     if len(taught) < 2:
-        what = f"holds one class only, {[classes[int(place)] for place in taught]}"
+        what = f"holds one class only, {[classes[place] for place in sorted(taught)]}"
         fix = "split by another method or seed, or add rows of another class"
         problems.append(Problem("split 'train'", what, fix))
-    strange = frame[~training & ~frame["label"].isin(taught)]
-    for place, rows in strange.groupby("label", sort=True):
+    for place in sorted(set(places.tolist()) - taught):
+        rows = frame.iloc[at[places == place]]
         first = rows.iloc[0]
         counts = ", ".join(f"{n} {split} rows" for split, n in rows["split"].value_counts().items())
         problems.append(
             Problem(
                 f"{first['source']} row {first['source_row']}",
-                f"class '{classes[int(float(str(place)))]}' stands in {counts} and in no training "
-                "row",
+                f"class '{classes[place]}' stands in {counts} and in no training row",
                 "add training rows of it, split by another method or seed, or take its rows out",
             )
         )

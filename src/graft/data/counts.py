@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -13,11 +14,13 @@ from graft.core.facts import RowFacts
 from graft.core.roles import Split
 from graft.core.tables import DataReport, SplitReport, TextLengths
 from graft.data.cells import MISSING
+from graft.data.classes import class_counts
 from graft.data.dataset import PAIR_FACTS, fingerprint
 from graft.data.inputs import whole_inputs
 from graft.data.normal_form import Key, is_blank
 
 BINS = 10
+NUMBER_BINS = 5
 
 
 def split_report(
@@ -38,26 +41,38 @@ def split_report(
         slices: Slice columns.
         facts: Text columns, table columns and classes.
     """
-    labels = frame["label"].to_numpy(dtype=np.float64)
-    keys = whole_inputs(frame, facts)
+    keys, answers = whole_inputs(frame, facts), _answers(frame, facts)
     seen: dict[Key, list[int]] = {}
     for index, key in enumerate(keys):
         seen.setdefault(key, []).append(index)
-    clashes = [group for group in seen.values() if len(set(labels[group])) > 1]
+    clashes = [group for group in seen.values() if len({answers[index] for index in group}) > 1]
     firsts = frame["source_row"].to_numpy()[[group[0] for group in clashes][:20]]
     return SplitReport(
         split=split.value,
         rows=len(frame),
         sources=tuple(dict.fromkeys(frame["source"])),
-        duplicates=len(frame) - len(set(zip(keys, labels.tolist(), strict=True))),
+        duplicates=len(frame) - len(set(zip(keys, answers, strict=True))),
         contradictions=len(clashes),
         contradiction_rows=tuple(int(row) for row in firsts),
-        labels=class_counts(labels, facts.classes) if facts.classes else label_counts(labels),
+        labels=_label_counts(frame, facts),
         slices={name: _counts(frame[name]) for name in slices},
         lengths=tuple(TextLengths(text, _invisible(frame[text])) for text in facts.texts),
         fingerprint=fingerprint(frame, facts),
-        missing=_missing(frame, facts) if facts.classes else {},
+        missing={} if facts.of_pairs else _missing(frame, facts),
     )
+
+
+def _answers(frame: pd.DataFrame, facts: RowFacts) -> list[tuple[float, ...]]:
+    """Return what stands for the label of each row: of several labels all of them."""
+    columns = list(facts.label_columns) or ["label"]
+    return list(map(tuple, frame[columns].to_numpy(dtype=np.float64).tolist()))
+
+
+def _label_counts(frame: pd.DataFrame, facts: RowFacts) -> dict[str, int]:
+    if facts.classes:
+        return dict(zip(facts.classes, class_counts(frame, facts), strict=True))
+    labels = frame["label"].to_numpy(dtype=np.float64)
+    return number_counts(labels) if facts.regression else label_counts(labels)
 
 
 def label_counts(labels: np.ndarray) -> dict[str, int]:
@@ -76,15 +91,19 @@ def label_counts(labels: np.ndarray) -> dict[str, int]:
     return dict(zip(names, counts.tolist(), strict=True))
 
 
-def class_counts(labels: np.ndarray, classes: tuple[str, ...]) -> dict[str, int]:
-    """Return the count per class, in the order of the classes.
+def number_counts(labels: np.ndarray) -> dict[str, int]:
+    """Return the count of numbers in five bins of equal width, from the smallest to the largest.
 
     Example:
-        >>> class_counts(np.array([1.0, 1.0]), ("no", "yes"))
-        {'no': 0, 'yes': 2}
+        >>> number_counts(np.array([0.0, 1.0, 999.0, 1000.0]))
+        {'0 to 200': 2, '200 to 400': 0, '400 to 600': 0, '600 to 800': 0, '800 to 1,000': 2}
     """
-    counts = np.bincount(labels.astype(int), minlength=len(classes))
-    return dict(zip(classes, counts.tolist(), strict=True))
+    counts, edges = np.histogram(labels, bins=NUMBER_BINS)
+    # As many decimals as tell the edges of a bin apart.
+    decimals = max(0, 1 - math.floor(math.log10(edges[1] - edges[0])))
+    words = [f"{edge:,.{decimals}f}" for edge in edges]
+    names = [f"{low} to {high}" for low, high in pairwise(words)]
+    return dict(zip(names, counts.tolist(), strict=True))
 
 
 def unseen_categories(

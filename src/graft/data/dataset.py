@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from graft.core.errors import DataError, Problem
@@ -26,10 +28,11 @@ class Dataset:
         frame: One row per example. `row` (str, stable id such as `train:17`), `split`, `source`
             (file name), `source_row` (int, line of a text file or record of any other, from 1),
             the role columns (of pairs `sentence1`, `sentence2` and `label` as float in 0..1; of a
-            classification `label` as float, the place of the class; where there are such columns
-            `group` as str and `time`), and the slice columns as str. A classification has its text
-            columns (str, "" where one is missing) and its table columns (float with NaN, or str
-            with `(missing)`) under their own names.
+            classification `label` as float: the place of the class, the number of several labels
+            with a column `y_0`, `y_1`, … of 0 and 1 for each, or the number to predict; where there
+            are such columns `group` as str and `time`), and the slice columns as str. A
+            classification has its text columns (str, "" where one is missing) and its table columns
+            (float with NaN, or str with `(missing)`) under their own names.
         columns: Role to the name of its column in the files.
         slices: Columns by which metrics are reported too.
         ignored: Columns of the files that nothing reads.
@@ -71,16 +74,25 @@ class Dataset:
     def as_read(self, split: Split) -> pd.DataFrame:
         """Return the rows of `split` under the names of the files, in a form that reads back.
 
-        Labels of a classification are the names of their classes; a number that is missing is None.
+        Labels of a classification are the names of their classes, of several labels a list of them;
+        a number that is missing is None.
         """
         rows = self.rows(split)
-        kept = (*self.facts.texts, *self.facts.table) if self.facts.classes else ()
+        kept = () if self.facts.of_pairs else (*self.facts.texts, *self.facts.table)
         names = {**self.columns, **{name: name for name in (*kept, *self.slices)}}
-        if self.facts.classes:
-            classes = [self.facts.classes[int(place)] for place in rows["label"]]
+        if not self.facts.of_pairs:
             numbers = rows[list(self.facts.numbers)].astype(object)
-            rows = rows.assign(label=classes, **numbers.where(numbers.notna(), None))
+            labels = rows["label"] if self.facts.regression else self._names(rows)
+            rows = rows.assign(label=labels, **numbers.where(numbers.notna(), None))
         return rows[list(names)].rename(columns=names)
+
+    def _names(self, rows: pd.DataFrame) -> list[Any]:
+        """Return the name of the class of each row, of several labels the list of them."""
+        classes = self.facts.classes
+        if not self.facts.multi_label:
+            return [classes[int(place)] for place in rows["label"]]
+        carried = rows[list(self.facts.label_columns)].to_numpy()
+        return [[classes[place] for place in np.flatnonzero(row)] for row in carried]
 
 
 def fingerprint(frame: pd.DataFrame, facts: RowFacts = PAIR_FACTS) -> str:
@@ -100,7 +112,7 @@ def fingerprint(frame: pd.DataFrame, facts: RowFacts = PAIR_FACTS) -> str:
     """
     columns = ["row", *sorted(set(frame.columns) - set(OWN_COLUMNS))]
     digest = hashlib.sha256(json.dumps(columns).encode())
-    if facts.classes:
+    if not facts.of_pairs:
         digest.update(dumps(facts).encode())
     for values in zip(*(frame[column].tolist() for column in columns), strict=True):
         digest.update(json.dumps([str(value) for value in values]).encode() + b"\n")

@@ -26,7 +26,7 @@ def whole_inputs(frame: pd.DataFrame, facts: RowFacts) -> list[Key]:
         >>> whole_inputs(frame, RowFacts(("review",), ("age",), classes=("no", "yes")))
         [('Good', '30.0'), ('Good', 'nan')]
     """
-    if not facts.classes:
+    if facts.of_pairs:
         return input_keys(frame, facts.texts, normal=False)
     return _rows(frame, (*facts.texts, *facts.table))
 
@@ -47,7 +47,7 @@ def telling_inputs(frame: pd.DataFrame, facts: RowFacts, *, normal: bool) -> lis
         >>> telling_inputs(frame, RowFacts(("title",), ("age",), classes=("n", "y")), normal=True)
         [('nice', '30.0')]
     """
-    if not facts.classes:
+    if facts.of_pairs:
         return input_keys(frame, facts.texts, normal=normal)
     texts, enough = compared_texts(frame, facts, normal=normal), says_enough(frame, facts)
     return [
@@ -70,7 +70,7 @@ def compared_texts(frame: pd.DataFrame, facts: RowFacts, *, normal: bool) -> lis
         >>> compared_texts(frame, RowFacts(("title", "review")), normal=False)
         [('Nice!', 'Fine'), ('It fits',)]
     """
-    form = word_form if facts.classes else normalise
+    form = normalise if facts.of_pairs else word_form
     columns = [forms(frame[text].tolist(), normal=normal, form=form) for text in facts.texts]
     rows = zip(*columns, strict=True) if columns else iter([()] * len(frame))
     return [tuple(text for text in row if text) for row in rows]
@@ -93,7 +93,7 @@ def says_enough(frame: pd.DataFrame, facts: RowFacts) -> np.ndarray:
         [False, True]
     """
     enough = np.zeros(len(frame), dtype=bool)
-    if not facts.classes or (len(facts.texts) == 1 and not facts.table):
+    if facts.of_pairs or (len(facts.texts) == 1 and not facts.table):
         return ~enough
     for column in facts.texts:
         enough |= np.fromiter((_is_long(text) for text in frame[column]), bool, len(frame))

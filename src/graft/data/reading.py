@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 
 from graft.config.recipe import DataSection, TaskName
 from graft.core.errors import Problem
-from graft.core.facts import RowFacts
+from graft.core.facts import SINGLE_LABEL, RowFacts
 from graft.data.columns import CUSTOMARY, OPTIONAL_ROLES, PAIR_ROLES, nearest
 from graft.data.dataset import OWN_COLUMNS, PAIR_FACTS
 
 # What predictions of a classification add to its rows.
-_PREDICTED = re.compile(r"score|predicted|threshold|leaked|p_[0-9]+")
+_PREDICTED = re.compile(r"score|predicted|threshold|leaked|[py]_[0-9]+")
 _CLASS_NAMES = ("class", "category", "target", "intent")
 
 
@@ -27,7 +27,9 @@ class Layout:
         table: Table columns, by their names in the files.
         categorical: Those of the table columns whose numbers are names.
         numbers: Those of the table columns that hold numbers, once their values were seen.
-        classes: True if labels are names of classes, False if they are graded.
+        problem_type: What the label is: one class, several labels, a number; None for that of
+            pairs, which is graded.
+        separator: What stands between several labels that are one text.
         customary: Role to the names by which its column is known.
     """
 
@@ -36,19 +38,26 @@ class Layout:
     table: tuple[str, ...] = ()
     categorical: tuple[str, ...] = ()
     numbers: tuple[str, ...] = ()
-    classes: bool = False
+    problem_type: str | None = None
+    separator: str = "|"
     customary: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: CUSTOMARY)
+
+    @property
+    def of_pairs(self) -> bool:
+        """True if a row is a pair of texts."""
+        return self.problem_type is None
 
     @property
     def named(self) -> tuple[str, ...]:
         """The columns that are no roles and keep their names, slices aside."""
-        return (*self.texts, *self.table) if self.classes else ()
+        return () if self.of_pairs else (*self.texts, *self.table)
 
     def facts(self, classes: tuple[str, ...]) -> RowFacts:
         """Return what a task must know of the rows, table columns in the order of the recipe."""
         numbers = tuple(name for name in self.table if name in self.numbers)
         categories = tuple(name for name in self.table if name not in self.numbers)
-        return RowFacts(self.texts, numbers, categories, classes)
+        kind = self.problem_type or SINGLE_LABEL
+        return RowFacts(self.texts, numbers, categories, classes, kind)
 
 
 PAIRS = Layout(required=PAIR_ROLES, texts=PAIR_FACTS.texts)
@@ -68,7 +77,8 @@ def layout_of(section: DataSection, task: TaskName) -> Layout:
         texts=section.texts,
         table=section.table,
         categorical=section.categorical,
-        classes=True,
+        problem_type=section.problem_type,
+        separator=section.label_separator,
         customary={**CUSTOMARY, "label": (*CUSTOMARY["label"], *_CLASS_NAMES)},
     )
 
@@ -84,7 +94,7 @@ def name_problems(
         columns: Role to column.
     """
     problems = []
-    lists = {"texts": layout.texts, "table": layout.table} if layout.classes else {}
+    lists = {} if layout.of_pairs else {"texts": layout.texts, "table": layout.table}
     for key, names in {**lists, "slices": slices}.items():
         problems += [
             Problem(
@@ -95,12 +105,12 @@ def name_problems(
             for name in names
             if _is_own(name, layout) and not (key == "slices" and columns.get(name) == name)
         ]
-    return problems + (_mixed_problems(layout, slices, columns) if layout.classes else [])
+    return problems + ([] if layout.of_pairs else _mixed_problems(layout, slices, columns))
 
 
 def _is_own(name: str, layout: Layout) -> bool:
     own = {*OWN_COLUMNS, *layout.required, *OPTIONAL_ROLES}
-    return name in own or (layout.classes and _PREDICTED.fullmatch(name) is not None)
+    return name in own or (not layout.of_pairs and _PREDICTED.fullmatch(name) is not None)
 
 
 def _mixed_problems(

@@ -14,10 +14,12 @@ from graft.core.errors import DataError, Problem
 from graft.core.facts import RowFacts
 from graft.core.roles import Split
 from graft.core.seeds import generator
+from graft.data.classes import class_places
 from graft.data.dataset import PAIR_FACTS
 from graft.data.inputs import compared_texts, telling_inputs
 
 QUANTILES = 10
+FREQUENT = 10  # rows from which a combination of labels is a stratum of its own
 WORDS = {
     "stratified": "stratified by label, equal inputs kept together",
     "grouped": "grouped: no group on two sides",
@@ -73,7 +75,7 @@ def _stratified(
     rows: pd.DataFrame, target: int, rng: np.random.Generator, facts: RowFacts
 ) -> np.ndarray:
     units = pd.factorize(pd.Series(telling_inputs(rows, facts, normal=True)))[0]
-    strata = _strata(rows["label"].to_numpy(dtype=np.float64), facts)
+    strata = _strata(rows, facts)
     firsts = np.unique(units, return_index=True)[1]
     of_unit = strata[firsts]
     values, sizes = np.unique(of_unit[units], return_counts=True)
@@ -86,16 +88,32 @@ def _stratified(
     held = np.sort(np.concatenate(drawn))
     if facts.classes:
         # What teaches a class is needed more than what tests it.
-        for lost in np.setdiff1d(strata, np.delete(strata, held)):
-            held = held[units[held] != units[np.flatnonzero(strata == lost)[0]]]
+        at, places = class_places(rows, facts)
+        for lost in np.setdiff1d(places, places[~np.isin(at, held)]):
+            held = held[units[held] != units[at[places == lost][0]]]
     return held
 
 
-def _strata(labels: np.ndarray, facts: RowFacts) -> np.ndarray:
-    if facts.classes or np.isin(labels, (0, 1)).all():
+def _strata(rows: pd.DataFrame, facts: RowFacts) -> np.ndarray:
+    if facts.multi_label:
+        return _label_strata(rows[list(facts.label_columns)].to_numpy(dtype=bool))
+    labels = rows["label"].to_numpy(dtype=np.float64)
+    if facts.classes or (facts.of_pairs and np.isin(labels, (0, 1)).all()):
         return labels
     edges = np.unique(np.quantile(labels, np.linspace(0, 1, QUANTILES + 1)[1:-1]))
     return np.searchsorted(edges, labels, side="right")
+
+
+def _label_strata(carried: np.ndarray) -> np.ndarray:
+    """Return the stratum of each row: its labels together if they are frequent, else the rarest.
+
+    Args:
+        carried: [N, labels] whether the row has the label.
+    """
+    together, counts = np.unique(carried, axis=0, return_inverse=True, return_counts=True)[1:]
+    rows = carried.sum(axis=0)
+    rarest = np.where(carried, rows, len(carried) + 1).argmin(axis=1)
+    return np.where(counts[together] >= FREQUENT, len(rows) + together, rarest)
 
 
 def _grouped(

@@ -18,10 +18,14 @@ from graft.core.verdicts import Comparison, GateResult
 from graft.metrics.catalogue import metric as metric_named
 from graft.metrics.evidence import Evidence, Sampling, collect
 from graft.metrics.judgement import judge_families
+from graft.metrics.label_sets import truth_names
 from graft.metrics.measures import Columns, Measure
 
 DECISION_METRICS = frozenset(
-    {"f1", "accuracy", "balanced_accuracy", "macro_f1", "weighted_f1", "precision", "recall"}
+    {
+        *("f1", "accuracy", "balanced_accuracy", "macro_f1", "weighted_f1", "precision", "recall"),
+        *("micro_f1", "exact_match"),
+    }
 )
 
 
@@ -184,7 +188,8 @@ def _aligned(
     predictions: Mapping[str, pd.DataFrame], judged: Sequence[Measure], base: str
 ) -> tuple[dict[str, Columns], NDArray[Any]]:
     """Return the columns of every run in the row order of the base, and the row ids."""
-    needed = ["row", "label", *sorted({name for item in judged for name in item.exchange})]
+    labels = ["label", *truth_names(predictions[base].columns)]
+    needed = ["row", *labels, *sorted({name for item in judged for name in item.exchange})]
     problems = [
         problem
         for run, frame in predictions.items()
@@ -199,7 +204,7 @@ def _aligned(
         if odd:
             what = f"does not have the rows of {base!r}: {len(odd)} differ, first {odd[:3]}"
             problems.append(Problem(run, what, "predict the same test split with every run"))
-        elif not (frame["label"].reindex(first.index) == first["label"]).all():
+        elif not frame.reindex(first.index)[labels].eq(first[labels]).all(axis=None):
             what = f"has other labels than {base!r} for the same rows"
             problems.append(Problem(run, what, "predict the same test split with every run"))
     if problems:

@@ -124,9 +124,9 @@ def load_fusion(folder: Path) -> LoadedFusion:
     said = read_json(folder / STACKER, FusionFolder)
     model = (folder / said.text_model).resolve()
     _check_text_model(model, said)
-    inputs, classes = row_columns(said.facts), len(said.facts.classes)
+    inputs = row_columns(said.facts)
     members = {
-        name: FittedBaseline(_load(folder / "members" / f"{name}.skops"), classes, inputs)
+        name: FittedBaseline(_load(folder / "members" / f"{name}.skops"), said.facts, inputs)
         for name in said.members
     }
     return LoadedFusion(said, model, members)
@@ -149,7 +149,7 @@ def predict_fusion(folder: Path, rows: pd.DataFrame, task: Task) -> dict[str, Ar
         said.text: probabilities_of(task.predict_folder(loaded.model, rows, None), classes)
     }
     for name, member in loaded.members.items():
-        parts[name] = member.predict_proba(rows)
+        parts[name] = member.outputs(rows)
     columns: dict[str, Array] = dict(class_columns(said.fusion.predict(parts)))
     return columns
 

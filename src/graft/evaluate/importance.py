@@ -12,8 +12,8 @@ from graft.core.facts import RowFacts
 from graft.core.reasons import ColumnImportance, Importance
 from graft.core.seeds import generator
 from graft.metrics.measures import Measure
-from graft.metrics.probabilities import class_columns
 from graft.metrics.resampling import Interval, interval, resample
+from graft.tasks.class_outputs import answers
 from graft.tasks.protocol import Array
 
 PERMUTATIONS = 10
@@ -30,7 +30,7 @@ class Part:
     """One model of a prediction.
 
     Args:
-        predict: Rows to probabilities, shape (rows, classes).
+        predict: Rows to probabilities of shape (rows, classes), or to numbers of shape (rows, 1).
         reads: Columns that it reads; shuffling another one cannot change it.
     """
 
@@ -40,16 +40,18 @@ class Part:
 
 @dataclass(frozen=True)
 class Subject:
-    """What is asked: a model, or several whose probabilities are merged.
+    """What is asked: a model, or several whose outputs are merged.
 
     Args:
         parts: The models, by name.
-        merge: Probabilities of every part to those of the prediction.
-        threshold: Where it decides among two classes, None among more.
+        merge: Outputs of every part to those of the prediction.
+        facts: Columns, classes, and what the label is.
+        threshold: Where it decides, None where decisions need no threshold.
     """
 
     parts: Mapping[str, Part]
     merge: Callable[[Mapping[str, Array]], Array]
+    facts: RowFacts
     threshold: float | None = None
 
     @property
@@ -58,9 +60,10 @@ class Subject:
         return frozenset[str]().union(*(part.reads for part in self.parts.values()))
 
     def columns(self, rows: pd.DataFrame, found: Mapping[str, Array]) -> dict[str, Array]:
-        """Return what measures read, of the rows and the probabilities that the parts give."""
-        columns: dict[str, Array] = dict(class_columns(self.merge(found)))
-        columns["label"] = rows["label"].to_numpy(dtype=np.float64)
+        """Return what measures read, of the rows and the outputs that the parts give."""
+        columns = answers(self.merge(found), self.facts.problem_type)
+        for name in ("label", *self.facts.label_columns):
+            columns[name] = rows[name].to_numpy(dtype=np.float64)
         if self.threshold is not None:
             columns["threshold"] = np.full(len(rows), self.threshold)
         return columns
@@ -80,7 +83,7 @@ class _Shuffle:
 
 
 def permutation_importance(
-    subject: Subject, rows: pd.DataFrame, facts: RowFacts, measure: Measure, seed: int
+    subject: Subject, rows: pd.DataFrame, measure: Measure, seed: int
 ) -> Importance:
     """Return how much the measure loses by each column that the subject reads (Breiman 2001).
 
@@ -90,12 +93,12 @@ def permutation_importance(
     Args:
         subject: What is asked.
         rows: Test rows with label, texts and table columns.
-        facts: Which columns there are.
         measure: What is measured.
         seed: The experiment's seed.
     """
     drawn = generator(seed, "reasons", "rows").permutation(len(rows))[:MOST_ROWS]
     sample = rows.iloc[drawn].reset_index(drop=True)
+    facts = subject.facts
     counts = _rows_of(sample, facts, subject.reads)
     shuffles = {
         column: [

@@ -6,17 +6,22 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from types import MappingProxyType
 
-from graft.core.facts import UNKNOWN
+from graft.core.facts import MULTI_LABEL, REGRESSION, SINGLE_LABEL, RowFacts
 from graft.core.scores import Metric
-from graft.metrics.classification import measures_of
 from graft.metrics.clusters import CLUSTER_METRICS
+from graft.metrics.labelled import measures_of
 from graft.metrics.pairs import PAIR_MEASURES
 
 CATALOGUE: Mapping[str, Metric] = MappingProxyType(
     {
         entry.name: entry
         for entry in (
-            *(measure.metric for measure in (*PAIR_MEASURES, *measures_of(UNKNOWN))),
+            *(measure.metric for measure in PAIR_MEASURES),
+            *(
+                measure.metric
+                for kind in (SINGLE_LABEL, MULTI_LABEL, REGRESSION)
+                for measure in measures_of(RowFacts(problem_type=kind))
+            ),
             *CLUSTER_METRICS,
         )
     }

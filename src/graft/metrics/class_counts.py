@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from graft.metrics.agreement import divided
 from graft.metrics.decisions import decisions, truth
+from graft.metrics.label_sets import Flags, decided_labels, has_label_sets, true_labels
 from graft.metrics.measures import Columns, Floats
 
 
@@ -124,7 +125,7 @@ def sums(places: NDArray[Any], size: int, weights: Floats | None = None) -> Floa
 
 
 def of_each_class(columns: Columns, classes: Sequence[str]) -> tuple[ClassScore, ...]:
-    """Return precision, recall and F1 of every class, in the order of the classes.
+    """Return precision, recall and F1 of every class or label, in their order.
 
     Args:
         columns: Prediction columns with decisions, and `label`, shape (rows,).
@@ -135,14 +136,25 @@ def of_each_class(columns: Columns, classes: Sequence[str]) -> tuple[ClassScore,
         >>> of_each_class(columns, ("a", "b", "c"))[0]
         ClassScore(name='a', support=1, predicted=2, precision=0.5, recall=1.0, f1=0.66...)
     """
-    decided = decision_column(columns)["decision"]
-    found = count_classes(decided[None], truth(columns)[None], len(classes))
+    if has_label_sets(columns):
+        found = _count_labels(decided_labels(columns), true_labels(columns))
+    else:
+        decided = decision_column(columns)["decision"]
+        found = count_classes(decided[None], truth(columns)[None], len(classes))
     shares = [
         [None if np.isnan(value) else float(value) for value in of_class[0]]
         for of_class in (found.precision, found.recall, found.f1)
     ]
     rows, predicted = found.rows[0].astype(int).tolist(), found.decided[0].astype(int).tolist()
     return tuple(map(ClassScore, classes, rows, predicted, *shares))
+
+
+def _count_labels(decided: Flags, true: Flags) -> ClassCounts:
+    """Return the rows of each label, as one sample, from arrays of shape (rows, labels)."""
+    hits, said, rows = (
+        found.sum(axis=0, dtype=np.float64)[None] for found in (decided & true, decided, true)
+    )
+    return ClassCounts(hits, said, rows)
 
 
 def decision_column(columns: Columns) -> dict[str, Floats]:

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from graft.core.facts import RowFacts
 from graft.core.scores import Metric
 from graft.metrics.binary import AT_THRESHOLD, AVERAGE_PRECISION, DECISIONS, ROC_AUC
 from graft.metrics.class_counts import ClassCounts, count_classes, decision_column, sums
@@ -26,20 +25,17 @@ SMALLEST = float(np.finfo(np.float64).eps)  # probability below which the log lo
 _OPITZ = "Opitz & Burst 2019, Macro F1 and Macro F1"
 
 
-def measures_of(facts: RowFacts) -> tuple[Measure, ...]:
-    """Return the measures of rows with these classes; all there are if nothing is known.
+def measures_of_classes(classes: int) -> tuple[Measure, ...]:
+    """Return the measures of rows of one of so many classes each, at least two.
 
     Example:
-        >>> [m.metric.name for m in measures_of(RowFacts(classes=("a", "b", "c")))][:3]
+        >>> [found.metric.name for found in measures_of_classes(3)][:3]
         ['accuracy', 'balanced_accuracy', 'macro_f1']
     """
-    if facts.binary:
+    if classes == 2:
         return _TWO
-    if not facts.classes:
-        known = {item.metric.name for item in _TWO}
-        return (*_TWO, *(item for item in _MORE if item.metric.name not in known))
     # Of three classes every row has its own among the first three.
-    return _MORE if len(facts.classes) > TOP else _MORE[:-1]
+    return _MORE if classes > TOP else _MORE[:-1]
 
 
 def _own_probability(columns: Columns) -> tuple[Floats, Floats, NDArray[np.int64]]:
@@ -72,7 +68,13 @@ def _label_rank(columns: Columns) -> dict[str, NDArray[Any]]:
     return {"label_rank": np.where(np.isnan(every).any(axis=1), np.nan, ahead.sum(axis=1))}
 
 
-def _calibration_error(bins: Floats, gaps: Floats) -> Floats:
+def calibration_error(bins: Floats, gaps: Floats) -> Floats:
+    """Return the mean distance of probability and frequency, shape (samples,).
+
+    Args:
+        bins: Shape (samples, n), bin of each probability.
+        gaps: Shape (samples, n), probability minus 1 or 0 for what came true.
+    """
     return np.asarray(np.abs(sums(bins, BINS, gaps)).sum(axis=-1) / gaps.shape[-1])
 
 
@@ -107,44 +109,53 @@ def _balanced_accuracy(exchange: tuple[str, ...]) -> Measure:
     return _of_counts(metric, lambda found: found.balanced_accuracy, exchange)
 
 
+LOG_LOSS = _error(
+    "log_loss",
+    "Log loss",
+    None,
+    "Mean of −log of the probability of the row's own class, of several labels of what is true of "
+    "each label; probabilities below 2.2e-16 count as that.",
+    "Good 1952, Rational decisions",
+)
+BRIER = _error(
+    "brier",
+    "Brier score",
+    1.0,
+    "Half the squared distance of the probabilities from the label, summed over the classes; of "
+    "two classes the squared error of the positive one, of several labels the mean of theirs.",
+    "Brier 1950, Verification of forecasts expressed in terms of probability",
+)
+CALIBRATION_ERROR = _error(
+    "calibration_error",
+    "Calibration error",
+    1.0,
+    f"Mean distance of probability and frequency over {BINS} bins of equal width, weighted by "
+    "their rows: of two classes of the positive one, of more of the predicted one, of several "
+    "labels of all of them together. Chance keeps it above 0 on few rows.",
+    "Guo et al. 2017, On calibration of modern neural networks",
+)
+MACRO_F1 = _share(
+    "macro_f1",
+    "Macro F1",
+    "Mean F1 of the classes that occur among labels or decisions, each counting the same.",
+    _OPITZ,
+)
 _OF_PROBABILITIES = (
     measure(
-        _error(
-            "log_loss",
-            "Log loss",
-            None,
-            "Mean of −log of the probability of the row's own class; probabilities below 2.2e-16 "
-            "count as that.",
-            "Good 1952, Rational decisions",
-        ),
+        LOG_LOSS,
         lambda losses: losses.mean(axis=-1),
         reads=("log_loss",),
         derive=_log_loss,
     ),
     measure(
-        _error(
-            "brier",
-            "Brier score",
-            1.0,
-            "Half the squared distance of the probabilities from the label, summed over the "
-            "classes; of two classes the squared error of the positive one.",
-            "Brier 1950, Verification of forecasts expressed in terms of probability",
-        ),
+        BRIER,
         lambda errors: errors.mean(axis=-1),
         reads=("squared_error",),
         derive=_squared_error,
     ),
     measure(
-        _error(
-            "calibration_error",
-            "Calibration error",
-            1.0,
-            f"Mean distance of probability and frequency over {BINS} bins of equal width, weighted "
-            "by their rows: of two classes of the positive one, of more of the predicted one. "
-            "Chance keeps it above 0 on few rows.",
-            "Guo et al. 2017, On calibration of modern neural networks",
-        ),
-        _calibration_error,
+        CALIBRATION_ERROR,
+        calibration_error,
         reads=("calibration_bin", "calibration_gap"),
         derive=_calibration,
     ),
@@ -167,12 +178,7 @@ _MORE: tuple[Measure, ...] = (
     ),
     _balanced_accuracy(("predicted",)),
     _of_counts(
-        _share(
-            "macro_f1",
-            "Macro F1",
-            "Mean F1 of the classes that occur among labels or decisions, each counting the same.",
-            _OPITZ,
-        ),
+        MACRO_F1,
         lambda found: found.macro_f1,
         ("predicted",),
     ),

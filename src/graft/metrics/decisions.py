@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graft.metrics.agreement import POSITIVE
+from graft.metrics.label_sets import decided_labels, has_label_sets, true_labels
 from graft.metrics.measures import Columns, Floats
 
 
@@ -41,12 +42,16 @@ def truth(columns: Columns) -> Floats:
 
 
 def correct(columns: Columns) -> NDArray[np.bool_] | None:
-    """Return which rows are decided right, None if nothing decides.
+    """Return which rows are decided right, in all of several labels; None if nothing decides.
 
     Example:
         >>> correct({"predicted": np.array([2.0, 0.0]), "label": np.array([2.0, 1.0])})
         array([ True, False])
     """
+    if has_label_sets(columns):
+        known = "threshold" in columns
+        right = decided_labels(columns) == true_labels(columns) if known else None
+        return None if right is None else right.all(axis=1)
     found = decisions(columns)
     return None if found is None else found == truth(columns)
 

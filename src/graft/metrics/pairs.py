@@ -23,37 +23,39 @@ __all__ = [
     "operating_point",
 ]
 
+SPEARMAN = measure(
+    Metric(
+        name="spearman",
+        title="Spearman correlation",
+        higher_is_better=True,
+        low=-1.0,
+        high=1.0,
+        unit="",
+        definition="Correlation of the ranks of scores and labels, ties averaged.",
+        source="Spearman 1904, The proof and measurement of association between two things",
+    ),
+    spearman,
+    reads=("score", "label"),
+    prepare=ranked,
+)
+PEARSON = measure(
+    Metric(
+        name="pearson",
+        title="Pearson correlation",
+        higher_is_better=True,
+        low=-1.0,
+        high=1.0,
+        unit="",
+        definition="Linear correlation of scores and labels.",
+        source="Pearson 1895, Note on regression and inheritance in the case of two parents",
+    ),
+    pearson,
+    reads=("score", "label"),
+    prepare=standardised,
+)
 _ORDER_AND_DISTANCE = (
-    measure(
-        Metric(
-            name="spearman",
-            title="Spearman correlation",
-            higher_is_better=True,
-            low=-1.0,
-            high=1.0,
-            unit="",
-            definition="Correlation of the ranks of scores and labels, ties averaged.",
-            source="Spearman 1904, The proof and measurement of association between two things",
-        ),
-        spearman,
-        reads=("score", "label"),
-        prepare=ranked,
-    ),
-    measure(
-        Metric(
-            name="pearson",
-            title="Pearson correlation",
-            higher_is_better=True,
-            low=-1.0,
-            high=1.0,
-            unit="",
-            definition="Linear correlation of scores and labels.",
-            source="Pearson 1895, Note on regression and inheritance in the case of two parents",
-        ),
-        pearson,
-        reads=("score", "label"),
-        prepare=standardised,
-    ),
+    SPEARMAN,
+    PEARSON,
     measure(
         Metric(
             name="margin",

@@ -1,4 +1,4 @@
-"""A classification head on an encoder: composed, saved, and loaded again.
+"""A head for classes or numbers on an encoder: composed, saved, and loaded again.
 
 The model is a plain Sentence-Transformers model of three modules, `0` backbone, `1` pooling and
 `head`, so its folder loads without Graft. What the modules cannot say lies beside them as JSON.
@@ -19,6 +19,7 @@ from sentence_transformers.sentence_transformer.modules import Dense, Pooling
 from torch import Tensor, nn
 
 from graft.core.errors import ModelError, Problem
+from graft.core.facts import REGRESSION, SINGLE_LABEL
 from graft.core.files import read_json, write_json
 from graft.models.encoder import quiet_transformers
 from graft.models.table_features import TableFeatures
@@ -42,6 +43,10 @@ class ClassifierLayout:
         table: Table columns that are read beside the texts.
         class_rows: Training rows of each class.
         max_seq_length: Tokens read of one text, None for no limit.
+        problem_type: What the label is: one class, several labels, or a number.
+        rows: Training rows.
+        target_mean: Of a regression the mean of the training labels.
+        target_scale: Their standard deviation; the head predicts in this unit, from that mean.
     """
 
     classes: tuple[str, ...]
@@ -51,6 +56,15 @@ class ClassifierLayout:
     table: tuple[str, ...] = ()
     class_rows: tuple[int, ...] = ()
     max_seq_length: int | None = None
+    problem_type: str = SINGLE_LABEL
+    rows: int = 0
+    target_mean: float = 0.0
+    target_scale: float = 1.0
+
+    @property
+    def outputs(self) -> int:
+        """Number of outputs of the head."""
+        return 1 if self.problem_type == REGRESSION else len(self.classes)
 
     @property
     def towers(self) -> int:
@@ -105,7 +119,7 @@ class TextClassifier(SentenceTransformer):  # type: ignore[misc]
         return int(self.encoder.get_embedding_dimension())
 
     def logits(self, embeddings: Tensor, table: Tensor) -> Tensor:
-        """Return the logits `[rows, classes]`.
+        """Return the logits `[rows, outputs]`.
 
         Args:
             embeddings: `[rows, towers · width]`.
@@ -144,7 +158,7 @@ def with_head(
             encoder[0].get_embedding_dimension(), "mean" if pooling == "base" else pooling
         )
     inputs = layout.towers * own.get_embedding_dimension() + len(features.names)
-    head = Dense(inputs, len(layout.classes), activation_function=nn.Identity())
+    head = Dense(inputs, layout.outputs, activation_function=nn.Identity())
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(seed)
         head.linear.weight.normal_(std=_SPREAD)

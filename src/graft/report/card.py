@@ -66,7 +66,7 @@ def card_text(evidence: Evidence, arm: RunEvidence) -> str:
         + (words.difference_sentence(pair, base) if pair else ""),
         f"On the clean rows: {words.difference_sentence(clean, base)}" if clean else "",
         words.CONTROL_WORDS.get(evidence.wishes.controls.get(arm.name, ""), ""),
-        _plain(explanation(evidence, arm)) if evidence.facts.classes else "",
+        "" if evidence.facts.of_pairs else _plain(explanation(evidence, arm)),
         "## Use",
         f"```python\n{loading_code(evidence, arm)}```",
         "## Evaluation",

@@ -127,9 +127,9 @@ def _card(
         certainty=words.certainty_sentence(main) if main else "Nothing can be said.",
         adapted=adapted_sentence(arm),
         control=words.CONTROL_WORDS.get(evidence.wishes.controls.get(arm.name, ""), ""),
-        weakest=weakest_sentence(arm, primary, evidence.index.slices, evidence.facts)
-        if evidence.facts.classes
-        else "",
+        weakest=""
+        if evidence.facts.of_pairs
+        else weakest_sentence(arm, primary, evidence.index.slices, evidence.facts),
         benefit=words.benefit_sentence(
             arm, evidence.run(name), "before" if name == BASE_RUN else f"for {base}"
         ),

@@ -11,40 +11,42 @@ import pandas as pd
 from graft.metrics.class_counts import of_each_class
 from graft.report.chart import Chart, Figure, NotMeasured, Panel, hover, label, layout
 from graft.report.numerals import count, decimal
-from graft.report.predictions import FILES, Frames, Styles, columns_of, decided, scored
+from graft.report.predictions import FILES, Frames, Styles, columns_of, decides, scored
 
 MOST_CLASSES = 20
 
 
-def class_scores(frames: Frames, styles: Styles, classes: Sequence[str]) -> Chart | NotMeasured:
+def class_scores(
+    frames: Frames, styles: Styles, classes: Sequence[str], word: str = "class"
+) -> Chart | NotMeasured:
     """Return F1 of every class and run as bars, the weakest classes of the last run on top.
 
     Args:
         frames: Test predictions per run: label, and what was decided.
         styles: Runs to draw, in their order; the last one decides the order of the classes.
         classes: Names of the classes.
+        word: What they are called: class or label.
     """
-    ident, title = "classes", "F1 by class"
+    ident, title = "classes", f"F1 by {word}"
     rows = {name: frame for name, frame in scored(frames).items() if name in styles}
     found = {
         name: _scores(rows[name], classes)
         for name in styles
-        if name in rows and decided(rows[name]) is not None
+        if name in rows and decides(rows[name])
     }
     if not found or len(classes) < 2:
         return NotMeasured(ident, title, "classes, and what was decided for each row, are needed")
     last = next(reversed(found.values()))
     order = last["f1"].sort_values(kind="stable", na_position="last").index[:MOST_CLASSES]
     reading = (
-        "F1 is the harmonic mean of precision (how many of those decided to be of the class are) "
-        "and recall (how many of the class are found); longer is better."
+        f"F1 is the harmonic mean of precision (how many of those decided for the {word} are of "
+        "it) and recall (how many that are of it are found); longer is better."
     )
     if len(order) < len(classes):
         reading += (
-            f" The {len(order)} weakest of {count(len(classes))} classes are drawn; the table "
-            "holds all."
+            f" The {len(order)} weakest of {count(len(classes))} are drawn; the table holds all."
         )
-    table = pd.DataFrame({"class": list(classes), "rows": last["support"]})
+    table = pd.DataFrame({word: list(classes), "rows": last["support"]})
     for name, scores in found.items():
         for part in ("f1", "precision", "recall"):
             word = "F1" if part == "f1" else part

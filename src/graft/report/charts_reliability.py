@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from graft.metrics.label_sets import has_label_sets
 from graft.metrics.probabilities import BINS
 from graft.metrics.probabilities import reliability as of_bins
 from graft.report.chart import Chart, Figure, NotMeasured, Panel, hover, layout
@@ -15,6 +16,7 @@ from graft.report.predictions import (
     Styles,
     columns_of,
     is_probability,
+    pooled,
     scored,
 )
 
@@ -23,24 +25,28 @@ def reliability(frames: Frames, styles: Styles) -> Chart | NotMeasured:
     """Return how often a run is right where it gives a certain probability, with counts.
 
     Of two classes it is the probability of the positive one against the share of positives; of
-    more, the probability of the decided class against the share of right decisions.
+    more, the probability of the decided class against the share of right decisions; of several
+    labels the probabilities of all of them against the share that is there.
 
     Args:
         frames: Test predictions per run: score, a probability, and label; `predicted` among more
-            than two classes.
+            than two classes; the probability of each of several labels.
         styles: Runs to draw, in their order.
 
     Source: DeGroot & Fienberg 1983; Guo et al. 2017.
     """
     ident, title = "reliability", "Reliability of the probabilities"
     usable = scored(frames)
-    rows = {name: usable[name] for name in styles if name in usable}
+    labels = any(has_label_sets(frame.columns) for frame in usable.values())
+    rows = {name: pooled(usable[name]) for name in styles if name in usable}
     if not rows or not is_probability(rows):
         return NotMeasured(ident, title, "no run gives probabilities for rows with labels")
     several = all("predicted" in frame for frame in rows.values())
     tables = {name: _bins(frame) for name, frame in rows.items()}
     what = "of the decided class" if several else "of the positive class"
     happened = "right decisions" if several else "positive rows"
+    if labels:
+        what, happened = "of a label", "labels that are there"
     diagonal = {"type": "scatter", "mode": "lines", "x": [0, 1], "y": [0, 1], "hoverinfo": "skip"}
     curves: list[Figure] = [{**diagonal, "line": {"color": "@muted", "width": 1, "dash": "dot"}}]
     curves += [_curve(table, styles[name], happened) for name, table in tables.items()]

@@ -84,7 +84,7 @@ def _means(frames: Mapping[str, pd.DataFrame], styles: Styles, column: str) -> C
             Score(MEAN, float(group["score"].mean()), None, None, len(group)),
         )
         for name, style in styles.items()
-        if name in frames and column in frames[name]
+        if name in frames and {column, "score"} <= set(frames[name].columns)
         for value, group in frames[name].groupby(column, sort=True)
     }
 

@@ -139,6 +139,19 @@ class Evidence:
         """The arms that are meant to win: all but the controls."""
         return tuple(arm for arm in self.arms if arm.name not in self.wishes.controls)
 
+    @property
+    def compared(self) -> tuple[RunEvidence, ...]:
+        """The runs that the headline is about: the candidates, without any arm the baselines."""
+        if self.arms:
+            return self.candidates
+        return tuple(run for run in self.runs if run.name != self.index.base_run)
+
+    @property
+    def asks_words(self) -> bool:
+        """True if words can be left out of rows: there are texts, and a row has one class."""
+        facts = self.facts
+        return bool(facts.texts) and (facts.binary or facts.several_classes)
+
     def title(self, name: str) -> str:
         """Return the words for people of the run `name`."""
         return next((run.title for run in self.runs if run.name == name), name)

@@ -16,7 +16,7 @@ from graft.report.numerals import count, duration, listed, magnitude, plural, sh
 from graft.report.slices import weakest_sentence
 
 DECISIONS = 1000
-ACCURACY = "accuracy"
+ACCURACY, EXACT_MATCH, DISTANCE = "accuracy", "exact_match", "mae"
 TFIDF = "tfidf"
 
 
@@ -72,7 +72,7 @@ def gains(evidence: Evidence, arm: RunEvidence, main: PairedDifference | None) -
         f"On {count(main.n)} {rows} its {title} is {words.value(main.metric, main.candidate_value)}"
         f" against {words.value(main.metric, main.reference_value)} for {reference}: "
         f"{_with_interval(main)}.",
-        _decisions(evidence, arm, main.reference, main.subset),
+        _in_practice(evidence, arm, main.reference, main.subset),
     ]
     other = evidence.pair(arm.name, TFIDF, main.metric, main.subset)
     if main.reference != TFIDF and other and other.difference is not None:
@@ -196,20 +196,46 @@ def _with_interval(pair: PairedDifference) -> str:
     return f"{difference} (95 % interval {ends})"
 
 
+def _in_practice(evidence: Evidence, arm: RunEvidence, reference: str, subset: str) -> str:
+    """Return what the difference means for those who use the predictions."""
+    if evidence.facts.regression:
+        return _distance(evidence, arm, reference, subset)
+    return _decisions(evidence, arm, reference, subset)
+
+
+def _distance(evidence: Evidence, arm: RunEvidence, reference: str, subset: str) -> str:
+    """Return how far predictions lie from the true numbers, as a mean."""
+    pair = evidence.pair(arm.name, reference, DISTANCE, subset)
+    if pair is None or pair.difference is None:
+        return "How far predictions lie from the true numbers was not measured."
+    doubt = "" if _shown(pair) else ", a difference that is not shown"
+    return (
+        f"On average its predictions lie {words.value(DISTANCE, pair.candidate_value)} from the "
+        f"true numbers, those of {evidence.reference_words(reference)} "
+        f"{words.value(DISTANCE, pair.reference_value)}{doubt}."
+    )
+
+
 def _decisions(evidence: Evidence, arm: RunEvidence, reference: str, subset: str) -> str:
-    """Return how many more of 1,000 decisions are right."""
-    pair = evidence.pair(arm.name, reference, ACCURACY, subset)
+    """Return how many more of 1,000 decisions are right, or rows with all of their labels."""
+    labels = evidence.facts.multi_label
+    pair = evidence.pair(arm.name, reference, EXACT_MATCH if labels else ACCURACY, subset)
     if pair is None or pair.difference is None or pair.candidate_value is None:
         return "How many decisions that makes right was not measured."
     change = round(DECISIONS * pair.difference)
     right = round(DECISIONS * pair.candidate_value)
     of = f"Of {DECISIONS:,} decisions {count(right)} are right, "
+    if labels:
+        of = f"Of {DECISIONS:,} rows {count(right)} get every label right, "
     if not change:
         return f"{of}as many as for {evidence.reference_words(reference)}."
     sure = ""
     if pair.low is not None and pair.high is not None:
         low, high = (round(DECISIONS * end) for end in (pair.low, pair.high))
         sure = f" (95 % interval {low:+,} to {high:+,})".replace("-", "−")
-    shown = pair.verdict in (Verdict.better, Verdict.worse)
-    doubt = "" if shown else ", a difference that is not shown"
+    doubt = "" if _shown(pair) else ", a difference that is not shown"
     return f"{of}{count(abs(change))} {'more' if change > 0 else 'fewer'}{sure}{doubt}."
+
+
+def _shown(pair: PairedDifference) -> bool:
+    return pair.verdict in (Verdict.better, Verdict.worse)

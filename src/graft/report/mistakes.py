@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from graft.core.facts import UNKNOWN, RowFacts
+from graft.metrics.label_sets import decided_labels, true_labels
 from graft.report.chart import text_columns
 from graft.report.evidence import RunEvidence
-from graft.report.predictions import is_binary, scored
+from graft.report.numerals import NONE
+from graft.report.predictions import columns_of, decides, is_binary, scored
 from graft.report.tables import Table, from_frame
 
 MOST_ROWS = 50
@@ -23,7 +27,7 @@ class Mistakes:
     Args:
         run: The arm.
         tables: Kind of mistake, and its rows: false positives and false negatives of two classes,
-            wrong decisions of more.
+            wrong decisions of more, or of several labels, the errors of a regression.
         threshold: Where it decides, None where decisions need none.
         reason: Why nothing can be shown.
     """
@@ -45,8 +49,8 @@ def mistakes(run: RunEvidence, slices: Sequence[str], facts: RowFacts = UNKNOWN)
     if run.predictions is None:
         return Mistakes(run, reason="there are no test predictions of this arm")
     frame = scored({run.name: run.predictions}).get(run.name)
-    if frame is not None and "predicted" in frame and facts.classes:
-        return Mistakes(run, (("wrong decision", _wrong(frame, run, slices, facts)),))
+    if frame is not None and not facts.of_pairs and not facts.binary:
+        return _by_kind(frame, run, slices, facts)
     if frame is None or "threshold" not in frame or frame["threshold"].isna().any():
         return Mistakes(run, reason="a score, a label and a threshold are needed")
     if not is_binary({run.name: frame}):
@@ -59,6 +63,20 @@ def mistakes(run: RunEvidence, slices: Sequence[str], facts: RowFacts = UNKNOWN)
         ("false negative", _table(frame[~decided & positive], run, slices, texts, rising=True)),
     )
     return Mistakes(run, tables, float(frame["threshold"].iloc[0]))
+
+
+def _by_kind(
+    frame: pd.DataFrame, run: RunEvidence, slices: Sequence[str], facts: RowFacts
+) -> Mistakes:
+    """Return the errors of numbers, and the wrong decisions on labels and on many classes."""
+    if facts.regression:
+        return Mistakes(run, (("error", _furthest(frame, run, slices, facts)),))
+    if not decides(frame):
+        return Mistakes(run, reason="what was decided for each row is needed")
+    if facts.multi_label:
+        wrong = _wrong_labels(frame, run, slices, facts)
+        return Mistakes(run, (("wrong decision", wrong),), float(frame["threshold"].iloc[0]))
+    return Mistakes(run, (("wrong decision", _wrong(frame, run, slices, facts)),))
 
 
 def _texts(frame: pd.DataFrame, slices: Sequence[str], facts: RowFacts) -> list[str]:
@@ -79,11 +97,44 @@ def _wrong(frame: pd.DataFrame, run: RunEvidence, slices: Sequence[str], facts: 
     return _table(wrong, run, slices, texts, rising=False)
 
 
+def _wrong_labels(
+    frame: pd.DataFrame, run: RunEvidence, slices: Sequence[str], facts: RowFacts
+) -> Table:
+    """Return the rows with labels that are decided wrongly, those with the most of them first."""
+    columns = columns_of(frame)
+    true, decided = true_labels(columns), decided_labels(columns)
+    named = frame.assign(
+        labels=[_names(row, facts) for row in true],
+        decided=[_names(row, facts) for row in decided],
+        wrong=(true != decided).sum(axis=1),
+    )
+    texts = [*_texts(frame, slices, facts), "labels", "decided", "wrong"]
+    return _table(named[named["wrong"] > 0], run, slices, texts, rising=False, by="wrong")
+
+
+def _names(carried: NDArray[np.bool_], facts: RowFacts) -> str:
+    return ", ".join(facts.classes[place] for place in np.flatnonzero(carried)) or NONE
+
+
+def _furthest(
+    frame: pd.DataFrame, run: RunEvidence, slices: Sequence[str], facts: RowFacts
+) -> Table:
+    """Return the rows, those first whose prediction lies furthest from the label."""
+    apart = frame.assign(distance=(frame["label"] - frame["score"]).abs())
+    texts = [*_texts(frame, slices, facts), "label", "distance"]
+    return _table(apart, run, slices, texts, rising=False, by="distance")
+
+
 def _table(
-    frame: pd.DataFrame, run: RunEvidence, slices: Sequence[str], texts: list[str], *, rising: bool
+    frame: pd.DataFrame,
+    run: RunEvidence,
+    slices: Sequence[str],
+    texts: list[str],
+    *,
+    rising: bool,
+    by: str = "score",
 ) -> Table:
     kept = [name for name in ("row", "score", *slices, "leaked") if name in frame]
-    by = ["score", "row"] if "row" in frame else ["score"]
-    ordered = frame.sort_values(by, ascending=rising)
+    ordered = frame.sort_values([by, "row"] if "row" in frame else [by], ascending=rising)
     source = f"{run.name}/predictions/test.parquet"
     return from_frame(ordered[[*texts, *kept]], source, MOST_ROWS)

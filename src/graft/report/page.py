@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from graft.core.errors import Problem, RunFolderError
+from graft.core.facts import MULTI_LABEL, REGRESSION
 from graft.core.scores import Metric, Score
 from graft.metrics import catalogue
 from graft.report import words
@@ -18,6 +19,7 @@ from graft.report.charts_distributions import distributions
 from graft.report.charts_errors import false_positives
 from graft.report.charts_maps import text_maps
 from graft.report.charts_metrics import comparison, effect_sizes
+from graft.report.charts_numbers import predicted_numbers, residuals
 from graft.report.charts_reasons import importances
 from graft.report.charts_reliability import reliability
 from graft.report.charts_roc import roc
@@ -96,35 +98,57 @@ def charts(evidence: Evidence) -> list[Chart | NotMeasured]:
         if run.predictions is not None
     }
     maps = {run.name: run.text_map for run in evidence.runs if run.text_map is not None}
-    metric = evidence.comparison.primary if facts.classes and not facts.binary else "roc_auc"
+    ranks = facts.binary or facts.of_pairs
     found: list[Chart | NotMeasured] = [comparison(books, styles, key_metrics(evidence, most=6))]
-    if facts.binary or not facts.classes:
+    if ranks:
         found += [
             distributions(frames, styles, slices, facts.classes if facts.binary else ()),
             roc(frames, styles),
         ]
-    if facts.classes:
-        found += _class_charts(evidence, frames, styles)
-    else:
+    if facts.of_pairs:
         found.append(effect_sizes(books, styles))
-    if facts.binary or not facts.classes:
+    else:
+        found += _label_charts(evidence, frames, styles) + _importance_charts(evidence, styles)
+    if ranks:
         found.append(false_positives(frames, styles, slices))
-    found += [heat_map(books, frames, styles, slices, metric), text_maps(maps, styles)]
+    told = _slice_metric(evidence)
+    found += [heat_map(books, frames, styles, slices, told), text_maps(maps, styles)]
     return [*found, *training_charts(evidence.runs, styles)]
 
 
-def _class_charts(evidence: Evidence, frames: Frames, styles: Styles) -> list[Chart | NotMeasured]:
-    """Return the charts of class probabilities: of reference and arms that are meant to win."""
-    meant = {evidence.index.base_run, *(arm.name for arm in evidence.candidates)}
-    meant |= {evidence.reference(arm.name) for arm in evidence.candidates}
+def _slice_metric(evidence: Evidence) -> str:
+    """Return the metric of the slices: between 0 and 1, of which 1 is best."""
+    facts, primary = evidence.facts, evidence.comparison.primary
+    if facts.binary or facts.of_pairs:
+        return "roc_auc"
+    known = catalogue.metric(primary)
+    if known.higher_is_better and known.high == 1.0:
+        return primary
+    of_kind = {MULTI_LABEL: "micro_f1", REGRESSION: "r2"}
+    return of_kind.get(facts.problem_type, "balanced_accuracy")
+
+
+def _label_charts(evidence: Evidence, frames: Frames, styles: Styles) -> list[Chart | NotMeasured]:
+    """Return the charts of classes or numbers: of reference and arms that are meant to win."""
+    meant = {evidence.index.base_run, *(run.name for run in evidence.compared)}
+    meant |= {evidence.reference(run.name) for run in evidence.compared}
     shown = {name: style for name, style in styles.items() if name in meant}
-    classes = evidence.facts.classes
+    classes, slices = evidence.facts.classes, evidence.index.slices
+    if evidence.facts.regression:
+        return [predicted_numbers(frames, shown, slices), residuals(frames, shown, slices)]
+    if evidence.facts.multi_label:
+        return [class_scores(frames, shown, classes, "label"), reliability(frames, shown)]
     found = [confusion(frames, shown, classes), class_scores(frames, shown, classes)]
     found.append(reliability(frames, shown))
-    if len(classes) == 2:
-        found.append(decision(frames, shown, evidence.wishes.costs))
+    return [*found, decision(frames, shown, evidence.wishes.costs)] if len(classes) == 2 else found
+
+
+def _importance_charts(evidence: Evidence, styles: Styles) -> list[Chart | NotMeasured]:
+    """Return what each column counts, nothing where rows have neither texts nor a table."""
+    if evidence.facts.of_pairs or not (evidence.facts.texts or evidence.facts.table):
+        return []
     asked = {run.name: run.reasons.importance for run in evidence.runs if run.reasons}
-    return [*found, importances({n: found for n, found in asked.items() if found}, styles)]
+    return [importances({name: found for name, found in asked.items() if found}, styles)]
 
 
 def context(evidence: Evidence) -> dict[str, Any]:
@@ -148,7 +172,7 @@ def context(evidence: Evidence) -> dict[str, Any]:
         "reference": _reference(evidence),
         "explanations": [
             (arm.title, explanation(evidence, arm))
-            for arm in (evidence.candidates if evidence.facts.classes else ())
+            for arm in (() if evidence.facts.of_pairs else evidence.candidates)
         ],
         "cards": cards(evidence),
         "metrics": metrics,
@@ -168,12 +192,20 @@ def context(evidence: Evidence) -> dict[str, Any]:
             mistakes(run, evidence.index.slices, evidence.facts) for run in evidence.candidates
         ],
         "reasons": read_runs(evidence),
+        "errors_sentence": _errors_sentence(evidence),
         "use_sentence": "The model folder is a standard one: Graft is not needed to use it."
-        if not evidence.facts.classes or len(evidence.facts.texts) == 1
+        if evidence.facts.of_pairs or len(evidence.facts.texts) == 1
         else "Graft puts the columns of a row together as in training.",
         "codes": [(arm, loading_code(evidence, arm)) for arm in evidence.arms],
         "definitions": _definitions(evidence),
     }
+
+
+def _errors_sentence(evidence: Evidence) -> str:
+    if evidence.facts.regression:
+        return "Test rows by the distance of the prediction from the true number, furthest first."
+    order = "most wrong labels" if evidence.facts.multi_label else "most confident"
+    return f"Wrong decisions on the test split at the decision threshold, the {order} first."
 
 
 def _reference(evidence: Evidence) -> str:

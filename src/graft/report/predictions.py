@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -9,20 +10,29 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from graft.core.facts import RowFacts
-from graft.metrics.decisions import decisions
+from graft.metrics.decisions import correct, decisions
+from graft.metrics.label_sets import has_label_sets, label_probabilities, true_labels
+from graft.metrics.probabilities import probability_names
 from graft.report.palette import RunStyle
 
 Frames = Mapping[str, pd.DataFrame]
 Styles = Mapping[str, RunStyle]
 FILES = "<run>/predictions/test.parquet"
+# The columns that measures read.
+_OF_MEASURES = re.compile(r"label|score|threshold|predicted|[py]_[0-9]+")
 
 
 def scored(frames: Frames) -> dict[str, pd.DataFrame]:
-    """Return the frames that have a score and a label, without rows where either is missing."""
+    """Return the frames that have a score and a label, without rows where either is missing.
+
+    Of several labels the probabilities stand for the score.
+    """
     usable = {}
     for name, frame in frames.items():
-        if {"score", "label"} <= set(frame.columns):
-            rows = frame.dropna(subset=["score", "label"])
+        several = has_label_sets(frame.columns)
+        needed = ["label", *(probability_names(frame.columns) if several else ["score"])]
+        if set(needed) <= set(frame.columns):
+            rows = frame.dropna(subset=needed)
             if len(rows):
                 usable[name] = rows.reset_index(drop=True)
     return usable
@@ -53,8 +63,8 @@ def decided(frame: pd.DataFrame) -> NDArray[np.int64] | None:
 
 
 def columns_of(frame: pd.DataFrame) -> dict[str, NDArray[np.float64]]:
-    """Return what measures read of the frame: label, score, threshold and decision."""
-    names = [name for name in ("label", "score", "threshold", "predicted") if name in frame]
+    """Return what measures read of the frame: labels, scores, threshold and decision."""
+    names = [name for name in frame.columns if _OF_MEASURES.fullmatch(name)]
     return {name: frame[name].to_numpy(dtype=np.float64) for name in names}
 
 
@@ -68,5 +78,34 @@ def readable(frame: pd.DataFrame, facts: RowFacts, slices: Sequence[str]) -> pd.
     """
     if not facts.texts:
         return frame
-    kept = {"row", "label", "score", "threshold", "predicted", "leaked", *facts.texts, *slices}
-    return frame[[name for name in frame.columns if name in kept]]
+    kept = {"row", "leaked", *facts.texts, *slices}
+    found = [name for name in frame.columns if name in kept or _OF_MEASURES.fullmatch(name)]
+    return frame[found]
+
+
+def pooled(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return several labels as rows of their own: the probability of each, and whether it is there.
+
+    A frame of another kind stays as it is.
+
+    Example:
+        >>> frame = pd.DataFrame({"p_0": [0.2], "p_1": [0.9], "y_0": [0.0], "y_1": [1.0]})
+        >>> pooled(frame).to_dict("list")
+        {'score': [0.2, 0.9], 'label': [0.0, 1.0]}
+    """
+    if not has_label_sets(frame.columns):
+        return frame
+    columns = columns_of(frame)
+    return pd.DataFrame(
+        {
+            "score": label_probabilities(columns).ravel(),
+            "label": true_labels(columns).ravel().astype(float),
+        }
+    )
+
+
+def decides(frame: pd.DataFrame) -> bool:
+    """Return True if every row of the frame was decided."""
+    columns = columns_of(frame)
+    known = all(np.isfinite(values).all() for values in columns.values())
+    return known and correct(columns) is not None

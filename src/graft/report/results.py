@@ -15,6 +15,7 @@ from graft.report.tables import Table, from_records
 # Order of the columns; the primary metric always comes first.
 KEY_METRICS = (
     "spearman", "roc_auc", "macro_f1", "f1", "balanced_accuracy", "accuracy", "margin", "cohens_d",
+    "macro_average_precision", "micro_f1", "exact_match", "hamming_loss", "r2", "rmse", "mae",
     "false_positives", "best_f1", "cluster_purity", "log_loss", "calibration_error",
 )  # fmt: skip
 

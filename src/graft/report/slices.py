@@ -10,7 +10,7 @@ from graft.core.roles import Split
 from graft.core.scores import Score
 from graft.core.seeds import generator
 from graft.metrics import catalogue
-from graft.metrics.classification import measures_of
+from graft.metrics.labelled import measures_of
 from graft.metrics.resampling import bootstrap
 from graft.report import words
 from graft.report.evidence import RunEvidence

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from graft.core.facts import RowFacts
 from graft.report.evidence import Evidence, RunEvidence
 
 PAIR_CODE = """\
@@ -22,6 +23,27 @@ classes = {classes}
 logits = model.encode(["a text"], convert_to_tensor=True)
 scores = torch.softmax(logits, dim=1)[0]
 print(dict(zip(classes, scores.tolist())){decision})
+"""
+LABELS_CODE = """\
+import torch
+from sentence_transformers import SentenceTransformer
+
+model = SentenceTransformer("{path}")
+labels = {classes}
+logits = model.encode(["a text"], convert_to_tensor=True)
+scores = torch.sigmoid(logits)[0]
+print({{name: score for name, score in zip(labels, scores.tolist()){decision}}})
+"""
+NUMBER_CODE = """\
+import json
+from pathlib import Path
+
+from sentence_transformers import SentenceTransformer
+
+folder = Path("{path}")
+layout = json.loads((folder / "graft_classes.json").read_text())
+output = SentenceTransformer(str(folder)).encode(["a text"])[0, 0]
+print(output * layout["target_scale"] + layout["target_mean"])
 """
 ROWS_CODE = """\
 import pandas as pd
@@ -64,12 +86,22 @@ def loading_code(evidence: Evidence, arm: RunEvidence) -> str:
     if arm.fusion is not None:
         return FUSION_CODE.format(path=path, arm=arm.fusion.arm)
     facts = evidence.facts
-    if not facts.classes:
+    if facts.of_pairs:
         return OTHER_CODE.format(path=path)
     table = facts.table if (arm.paths.model / TABLE_FILE).is_file() else ()
     if len(facts.texts) == 1 and not table:
-        decision = f", float(scores[1]) >= {cut:.4f}" if cut is not None else ""
-        return TEXT_CODE.format(path=path, classes=list(facts.classes), decision=decision)
+        return _of_one_text(path, facts, cut)
     cells = [f"{name!r}: 'a text'" for name in facts.texts]
     cells += [f"{name!r}: {'1.0' if name in facts.numbers else repr('a name')}" for name in table]
     return ROWS_CODE.format(path=path, row="{" + ", ".join(cells) + "}")
+
+
+def _of_one_text(path: str, facts: RowFacts, cut: float | None) -> str:
+    """Return the lines for a model that reads one text and nothing else: they need no Graft."""
+    if facts.regression:
+        return NUMBER_CODE.format(path=path)
+    code, decision = TEXT_CODE, ", float(scores[1]) >= {:.4f}"
+    if facts.multi_label:
+        code, decision = LABELS_CODE, " if score >= {:.4f}"
+    known = decision.format(cut) if cut is not None else ""
+    return code.format(path=path, classes=list(facts.classes), decision=known)

@@ -207,11 +207,14 @@ def benefit_sentence(run: RunEvidence, base: RunEvidence | None, compared: str =
 
 
 def headline(evidence: Evidence) -> str:
-    """Return the verdict on all arms in one sentence; controls are left out."""
+    """Return the verdict on all arms in one sentence; controls are left out.
+
+    Where there is no arm it is the verdict on the baselines.
+    """
     metric: Metric = catalogue.metric(evidence.comparison.primary)
     judged = {item.candidate: item for item in evidence.comparison.headline}
     groups: dict[str, dict[Verdict, list[str]]] = {}
-    for arm in evidence.candidates:
+    for arm in evidence.compared:
         verdict = judged[arm.name].verdict if arm.name in judged else Verdict.not_measured
         verdicts = groups.setdefault(evidence.reference(arm.name), {})
         verdicts.setdefault(verdict, []).append(arm.title)

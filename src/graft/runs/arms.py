@@ -15,6 +15,7 @@ from graft.audits.probing import probe_end, probe_start
 from graft.config.sections import ArmSection
 from graft.core.costs import RunCost
 from graft.core.errors import ModelError, Problem
+from graft.core.facts import RowFacts
 from graft.core.files import committed_folder, manifest_problems, write_json
 from graft.core.free_memory import FreeMemory
 from graft.core.layout import RunPaths
@@ -83,7 +84,8 @@ def prepare_arm(experiment: Experiment, name: str, rows: pd.DataFrame) -> Prepar
     """
     arm, base = experiment.recipe.arms[name], experiment.base(name)
     seed = experiment.recipe.seed
-    train_rows = rows_per_class(_dealt_rows(rows, Split.train, arm, seed), arm.rows_per_class, seed)
+    dealt = _dealt_rows(rows, Split.train, arm, seed, experiment.facts)
+    train_rows = rows_per_class(dealt, arm.rows_per_class, seed)
     model, load = experiment.task.build(arm, base, seed, train_rows)
     examples = experiment.task.prepare(train_rows, model)
     # Rows with a text, or the encoder would count as never read.
@@ -102,12 +104,18 @@ def prepare_arm(experiment: Experiment, name: str, rows: pd.DataFrame) -> Prepar
     return PreparedArm(name, arm, base, model, load, plan, examples, limit, at_once)
 
 
-def _dealt_rows(rows: pd.DataFrame, split: Split, arm: ArmSection, seed: int) -> pd.DataFrame:
-    """Return the rows of a split, their labels dealt out at random if the arm is that control."""
+def _dealt_rows(
+    rows: pd.DataFrame, split: Split, arm: ArmSection, seed: int, facts: RowFacts
+) -> pd.DataFrame:
+    """Return the rows of a split, their labels dealt out at random if the arm is that control.
+
+    Several labels of a row stay together.
+    """
     dealt = rows[rows["split"] == split].reset_index(drop=True)
     if arm.control == "shuffled_labels":
         order = generator(seed, "shuffled_labels", split).permutation(len(dealt))
-        dealt = dealt.assign(label=dealt["label"].to_numpy()[order])
+        columns = ["label", *facts.label_columns]
+        dealt = dealt.assign(**{name: dealt[name].to_numpy()[order] for name in columns})
     return dealt
 
 
@@ -188,7 +196,8 @@ def training_job(
     """
     training = prepared.arm.training
     chosen = training.metric_for_best_model or experiment.recipe.evaluation.primary
-    held_out = _dealt_rows(rows, Split.validation, prepared.arm, experiment.recipe.seed)
+    seed, facts = experiment.recipe.seed, experiment.facts
+    held_out = _dealt_rows(rows, Split.validation, prepared.arm, seed, facts)
     validate, examples = None, list[Example]()
     if len(held_out) and training.eval_strategy != "no":
         examples = list(experiment.task.prepare(held_out, prepared.model))

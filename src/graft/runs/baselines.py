@@ -31,13 +31,16 @@ def run_baselines(
     missing = [n for n in names if not experiment.paths.run(n).predictions(Split.test).is_file()]
     if not missing:
         return
-    base, predicted = experiment.base(), rows_to_predict(rows)
+    predicted = rows_to_predict(rows)
     train = rows[rows["split"] == Split.train].reset_index(drop=True)
 
     @lru_cache(maxsize=4)
     def encode_by_split(splits: tuple[str, ...]) -> dict[str, Array]:
         part = rows[rows["split"].isin(splits)].reset_index(drop=True)
-        return dict(experiment.task.encode_base(base, part, partial(encoded, precision="fp32")))
+        found = experiment.task.encode_base(
+            experiment.base(), part, partial(encoded, precision="fp32")
+        )
+        return dict(found)
 
     def encode(part: pd.DataFrame) -> dict[str, Array]:
         splits = tuple(part["split"].unique())

@@ -16,23 +16,24 @@ from graft.data.checks import check_rows
 from graft.data.columns import missing_column
 from graft.data.reading import Layout
 from graft.evaluate.encoding import encode
-from graft.metrics.probabilities import probabilities_of
 from graft.models.heads import TextClassifier
 from graft.models.precision import Precision
 from graft.tasks.class_columns import classified
+from graft.tasks.class_outputs import outputs_of
 
 PREDICTED, SCORE = "predicted", "score"
-_EVEN = 0.5  # decides between two classes where no run has chosen a threshold
+BETWEEN_LABELS = "|"  # as a recipe reads several labels that are one text
+_EVEN = 0.5  # decides where no run has chosen a threshold
 
 
 @dataclass(frozen=True)
 class Classifier:
-    """A classifier with its classes and its decision threshold.
+    """A classifier with its classes and its decision threshold, or a model of numbers.
 
     Args:
         model: The model; `model.encode(text)` gives the logits if it reads one text and no table.
-        threshold: Of two classes the second is decided from this probability on; None if no run
-            stands behind the model, then from 0.5 on.
+        threshold: Of two classes the second is decided from this probability on, of several labels
+            each; None if no run stands behind the model, then from 0.5 on.
     """
 
     model: TextClassifier
@@ -44,7 +45,7 @@ class Classifier:
         layout, features = self.model.layout, self.model.features
         numbers = tuple(column.name for column in features.numbers)
         categories = tuple(column.name for column in features.categories)
-        return RowFacts(layout.texts, numbers, categories, layout.classes)
+        return RowFacts(layout.texts, numbers, categories, layout.classes, layout.problem_type)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -53,11 +54,15 @@ class Classifier:
 
     @property
     def added(self) -> tuple[str, ...]:
-        """The columns of a prediction: the class, its score, the probability of every class."""
-        return (PREDICTED, SCORE, *(f"p_{name}" for name in self.facts.classes))
+        """The columns of a prediction: the class, its score, the probability of every class.
+
+        Of several labels those that are decided, and the probability of each; or the number alone.
+        """
+        score = () if self.facts.multi_label or self.facts.regression else (SCORE,)
+        return (PREDICTED, *score, *(f"p_{name}" for name in self.facts.classes))
 
     def predict(self, rows: pd.DataFrame, precision: Precision = "fp32") -> pd.DataFrame:
-        """Return the predicted class, the score and the probability of every class, by row.
+        """Return the columns of `added` for each row, such as class, score and probabilities.
 
         Args:
             rows: Rows with the columns that the model reads; others are passed over.
@@ -87,18 +92,26 @@ class Classifier:
             numbers: Number of each row for the errors.
         """
         facts = self.facts
-        layout = Layout((), facts.texts, facts.table, facts.categories, facts.numbers, classes=True)
+        layout = Layout(
+            (), facts.texts, facts.table, facts.categories, facts.numbers, facts.problem_type
+        )
         return check_rows(rows, numbers, layout=layout)
 
     def scored(self, rows: pd.DataFrame, precision: Precision = "fp32") -> pd.DataFrame:
         """Return the columns of `added` for rows that `checked` has passed."""
-        encoder, classes = self.model.encoder, self.facts.classes
+        encoder, facts = self.model.encoder, self.facts
         found = classified(self.model, rows, partial(encode, encoder, precision=precision))
-        shares = probabilities_of(found, len(classes))
-        if self.facts.binary:
-            least = _EVEN if self.threshold is None else self.threshold
-            chosen = (found["score"] >= least).astype(int)
+        classes = np.array(facts.classes, dtype=object)
+        least = _EVEN if self.threshold is None else self.threshold
+        if facts.regression:
+            columns = [found[SCORE]]
+        elif facts.multi_label:
+            shares = outputs_of(found, facts)
+            named = [BETWEEN_LABELS.join(classes[row >= least]) for row in shares]
+            columns = [np.array(named, dtype=object), *shares.T]
         else:
-            chosen = shares.argmax(axis=1)
-        columns = [np.array(classes, dtype=object)[chosen], found["score"], *shares.T]
+            shares = outputs_of(found, facts)
+            reached = (found[SCORE] >= least).astype(int)
+            chosen = reached if facts.binary else shares.argmax(axis=1)
+            columns = [classes[chosen], found[SCORE], *shares.T]
         return pd.DataFrame(dict(zip(self.added, columns, strict=True)))

@@ -81,7 +81,8 @@ def open_experiment(
         RunFolderError: The folder belongs to another recipe.
     """
     loaded = load_recipe(source, overrides)
-    task = task_of(loaded.recipe.task)
+    expected = RowFacts(problem_type=loaded.recipe.data.problem_type)
+    task = task_of(loaded.recipe.task, expected)
     _check_metric_names(loaded.recipe, task)
     _check_losses(loaded.recipe, task)
     paths = ExperimentPaths(Path(root) / loaded.recipe.name)

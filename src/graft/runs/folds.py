@@ -65,7 +65,7 @@ def fold_of(
     )
     parts = {section.arm: found}
     for member in section.members:
-        parts[member] = fit_member(experiment, member, others, out).predict_proba(out)
+        parts[member] = fit_member(experiment, member, others, out).outputs(out)
     kept = [column for column in ("row", "label", "group") if column in train_rows]
     frame = train_rows[kept].assign(held=held)
     frame["row"] = frame["row"].astype(str)

@@ -54,7 +54,7 @@ def fuse(experiment: Experiment, name: str, rows: pd.DataFrame, leaked: frozense
         member: fit_member(experiment, member, train_rows, predicted) for member in section.members
     }
     parts = _saved_parts(experiment, section, predicted)
-    parts |= {member: fitted.predict_proba(predicted) for member, fitted in members.items()}
+    parts |= {member: fitted.outputs(predicted) for member, fitted in members.items()}
     if section.method == "stacked":
         fusion, record = _stacked(experiment, name, rows, train_rows)
     else:

@@ -95,7 +95,7 @@ def prepare_data(
         dataset, report = _from_memory(experiment, frames)
     prints = {part.split: part.fingerprint for part in report.splits}
     _check_same_rows(experiment, prints)
-    report = with_lengths(experiment.task, report, dataset.frame, experiment.base(), recipe.base)
+    report = with_lengths(experiment.task, report, dataset.frame, experiment.base, recipe.base)
     write_index(experiment)
     save_splits(dataset, experiment.paths.splits)
     write_json(experiment.paths.data_report, report)

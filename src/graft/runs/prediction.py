@@ -33,7 +33,8 @@ class Predicted:
         threshold: Scores from here on are decided as a match, or as the positive class; None if
             no run stands behind the model, or there are more than two classes.
         added: Columns that were written beside those of the file.
-        positive: The class that the threshold decides on, empty for pairs.
+        positive: The class that the threshold decides on, empty for pairs and several labels.
+        kind: What the label is, empty for pairs.
     """
 
     rows: int
@@ -41,6 +42,7 @@ class Predicted:
     threshold: float | None
     added: tuple[str, ...] = ()
     positive: str = ""
+    kind: str = ""
 
 
 @dataclass(frozen=True)
@@ -94,8 +96,14 @@ def predict_file(
             write(answer)
             done += len(answer)
             report(done, "")
-    added = tuple(scorer.added)
-    return Predicted(done, survey.assigned, scorer.threshold, added, scorer.positive)
+    return Predicted(
+        rows=done,
+        columns=survey.assigned,
+        threshold=scorer.threshold,
+        added=tuple(scorer.added),
+        positive=scorer.positive,
+        kind=scorer.kind,
+    )
 
 
 def _check_places(source: Path, target: Path) -> None:

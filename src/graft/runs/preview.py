@@ -60,7 +60,7 @@ def preview_data(experiment: Experiment) -> DataPreview:
     """
     recipe = experiment.recipe
     dataset, report = load_dataset(recipe.data, experiment.loaded.folder, recipe.seed, recipe.task)
-    report = with_lengths(experiment.task, report, dataset.frame, experiment.base(), recipe.base)
+    report = with_lengths(experiment.task, report, dataset.frame, experiment.base, recipe.base)
     evidence = DataEvidence(report, dataset.frame, {})
     findings = Findings(run_checks(DATA_CHECKS, evidence, recipe.accept))
     return DataPreview(dataset, report, findings)

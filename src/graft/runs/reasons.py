@@ -25,12 +25,12 @@ from graft.evaluate.importance import Part, Subject, permutation_importance
 from graft.evaluate.predictions import decision_split
 from graft.evaluate.reasons import explain_rows, frequent_words
 from graft.metrics import catalogue
-from graft.metrics.probabilities import probabilities_of
 from graft.models.heads import load_classifier
 from graft.models.threads import suitable_threads
 from graft.runs.experiment import Experiment
 from graft.runs.folds import fit_member
 from graft.tasks.class_columns import classified
+from graft.tasks.class_outputs import outputs_of
 from graft.tasks.protocol import Array
 
 logger = logging.getLogger(__name__)
@@ -42,7 +42,7 @@ def explain_runs(experiment: Experiment) -> None:
     Columns are shuffled in every fusion; without one in the arms that read the table; without
     those in the baseline that reads it and does best on the rows that thresholds are chosen on; and
     without a table in the arms, if they read several texts. Words are left out of rows of every arm
-    but the controls. What is there and about the same model stays.
+    but the controls, where a row has one class. What is there and about the same model stays.
 
     Args:
         experiment: The experiment, bound to the facts of its rows, its runs scored.
@@ -88,7 +88,8 @@ def _of_arm(experiment: Experiment, name: str, sha256: str) -> Reasons:
     recipe, facts, paths = experiment.recipe, experiment.facts, experiment.paths.run(name)
     frame = read_frame(paths.predictions(Split.test))
     predict = partial(_text_model, experiment, paths.model)
-    rows = explain_rows(frame, facts, predict)
+    single = not (facts.multi_label or facts.regression)
+    rows = explain_rows(frame, facts, predict) if single else ()
     importance = None
     several = not facts.table and len(facts.texts) > 1
     if not recipe.fusion and (name in _arms_of_table(experiment) or several):
@@ -105,7 +106,7 @@ def _of_fusion(experiment: Experiment, name: str, sha256: str) -> Reasons:
         text: Part(partial(_text_model, experiment, loaded.model), _read_by_arm(experiment, text))
     }
     for member, fitted in loaded.members.items():
-        parts[member] = Part(fitted.predict_proba, _read_by_baseline(experiment, member))
+        parts[member] = Part(fitted.outputs, _read_by_baseline(experiment, member))
     frame = read_frame(paths.predictions(Split.test))
     return Reasons(sha256, _importance(experiment, parts, loaded.said.fusion.predict, frame))
 
@@ -116,7 +117,7 @@ def _of_baseline(experiment: Experiment, name: str, sha256: str) -> Reasons:
     train = rows[rows["split"] == Split.train].reset_index(drop=True)
     frame = read_frame(experiment.paths.run(name).predictions(Split.test))
     fitted = fit_member(experiment, name, train, frame)
-    parts = {name: Part(fitted.predict_proba, _read_by_baseline(experiment, name))}
+    parts = {name: Part(fitted.outputs, _read_by_baseline(experiment, name))}
     return Reasons(sha256, _importance(experiment, parts, lambda found: found[name], frame))
 
 
@@ -129,15 +130,15 @@ def _importance(
     primary = experiment.recipe.evaluation.primary
     measure = next(m for m in experiment.task.measures if m.metric.name == primary)
     threshold = float(frame["threshold"].iloc[0]) if "threshold" in frame else None
-    subject = Subject(parts, merge, threshold)
-    return permutation_importance(subject, frame, experiment.facts, measure, experiment.recipe.seed)
+    subject = Subject(parts, merge, experiment.facts, threshold)
+    return permutation_importance(subject, frame, measure, experiment.recipe.seed)
 
 
 def _text_model(experiment: Experiment, folder: Path, rows: pd.DataFrame) -> Array:
     model = load_classifier(folder)
     # Packed, and in float32: the effect of a word can be smaller than bfloat16's rounding.
     columns = classified(model, rows, partial(encode, model.encoder, precision="fp32"))
-    return probabilities_of(columns, len(experiment.facts.classes))
+    return outputs_of(columns, experiment.facts)
 
 
 def _read_by_arm(experiment: Experiment, name: str) -> frozenset[str]:

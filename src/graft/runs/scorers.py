@@ -35,7 +35,8 @@ class Scorer:
         score: Clean rows to the columns of `added`.
         added: Name of each added column to its type in a Parquet file.
         threshold: Scores from here on are decided; None without a decision by threshold.
-        positive: The class that the threshold decides on, empty for pairs.
+        positive: The class that the threshold decides on, empty for pairs and several labels.
+        kind: What the label is, empty for pairs.
     """
 
     assign: Callable[[Sequence[str], Mapping[str, str], str], dict[str, str]]
@@ -44,6 +45,7 @@ class Scorer:
     added: Mapping[str, pa.DataType]
     threshold: float | None
     positive: str = ""
+    kind: str = ""
 
 
 def scorer_of(
@@ -81,6 +83,8 @@ def _of_pairs(
 
 def _of_classes(classifier: Classifier, precision: Precision) -> Scorer:
     columns, facts = classifier.columns, classifier.facts
+    decided = facts.binary or facts.multi_label
+    named = pa.float64() if facts.regression else pa.string()
     return Scorer(
         assign=partial(
             assign_columns,
@@ -90,9 +94,8 @@ def _of_classes(classifier: Classifier, precision: Precision) -> Scorer:
         ),
         check=classifier.checked,
         score=partial(classifier.scored, precision=precision),
-        added={
-            name: pa.string() if name == PREDICTED else pa.float64() for name in classifier.added
-        },
-        threshold=classifier.threshold if facts.binary else None,
+        added={name: named if name == PREDICTED else pa.float64() for name in classifier.added},
+        threshold=classifier.threshold if decided else None,
         positive=facts.classes[1] if facts.binary else "",
+        kind=facts.problem_type,
     )

@@ -14,6 +14,7 @@ from graft.audits.evidence import read_data_evidence, read_evidence, read_frame
 from graft.audits.fusion import CHECKS as FUSION_CHECKS
 from graft.audits.fusion import read_fusion_evidence
 from graft.audits.registry import ARM_CHECKS, DATA_CHECKS, RECIPE_CHECKS
+from graft.config.recipe import Recipe
 from graft.core.costs import RunCost
 from graft.core.errors import Problem, RunFolderError
 from graft.core.experiment import ExperimentIndex
@@ -68,6 +69,8 @@ def leaked_rows(experiment: Experiment) -> frozenset[str]:
 
 def predict_artefacts(experiment: Experiment, arms: tuple[str, ...]) -> None:
     """Load every arm's artefact in one fresh process and write its predictions."""
+    if not arms:
+        return
     artefacts = []
     for name in arms:
         paths = experiment.paths.run(name)
@@ -111,7 +114,8 @@ def score_runs(experiment: Experiment, names: tuple[str, ...]) -> None:
     rows = read_rows(experiment)
     deciding = decision_split(rows)
     evaluation = experiment.recipe.evaluation
-    chosen = "least cost" if experiment.costs else "best F1"
+    chosen = "best micro F1" if experiment.facts.multi_label else "best F1"
+    chosen = "least cost" if experiment.costs else chosen
     settings = ScoringSettings(
         measures=experiment.task.measures,
         slices=experiment.recipe.data.slices,
@@ -129,7 +133,9 @@ def score_runs(experiment: Experiment, names: tuple[str, ...]) -> None:
 
 
 def _map(experiment: Experiment, paths: RunPaths, test: pd.DataFrame) -> tuple[Score, ...]:
-    embeddings, classes = embeddings_file(paths), experiment.facts.classes
+    embeddings, facts = embeddings_file(paths), experiment.facts
+    # A row with several labels belongs to no one of them.
+    classes = () if facts.multi_label else facts.classes
     wanted, slices = experiment.recipe.evaluation.clusters, experiment.recipe.data.slices
     if not (wanted and (slices or classes) and embeddings.is_file()):
         return ()
@@ -163,7 +169,7 @@ def compare_runs(experiment: Experiment) -> Comparison:
         primary=recipe.evaluation.primary,
         base=reference,
         references={name: arm.reference for name, arm in recipe.arms.items() if arm.reference},
-        arms=tuple(name for name in (*recipe.arms, *recipe.fusion) if name in names),
+        arms=_candidates(recipe, names),
         resamples=recipe.evaluation.bootstrap_resamples,
         alpha=ALPHA,
         seed=recipe.seed,
@@ -180,6 +186,13 @@ def compare_runs(experiment: Experiment) -> Comparison:
     )
     write_json(experiment.paths.comparison, comparison)
     return comparison
+
+
+def _candidates(recipe: Recipe, names: list[str]) -> tuple[str, ...]:
+    """Return the runs that the headline is about: arms and fusions, without arms the baselines."""
+    adapted = (*recipe.arms, *recipe.fusion)
+    others = [name for name in recipe.baselines if name != recipe.evaluation.reference]
+    return tuple(name for name in (adapted or others) if name in names)
 
 
 def audit_runs(experiment: Experiment) -> Findings:

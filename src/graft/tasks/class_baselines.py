@@ -12,24 +12,26 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from sklearn.compose import ColumnTransformer
-from sklearn.dummy import DummyClassifier
-from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.impute import SimpleImputer
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV, StratifiedKFold
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
 
-from graft.core.facts import RowFacts
-from graft.metrics.probabilities import class_columns
+from graft.core.facts import REGRESSION, RowFacts
+from graft.tasks.class_learners import (
+    BOOSTING,
+    LEARNERS,
+    Learner,
+    fitted,
+    fitted_linear,
+    labels_of,
+    tells_apart,
+)
+from graft.tasks.class_outputs import answers
 from graft.tasks.protocol import Array, Baseline, BaselineRows
 
-CV_FOLDS = 3
 MANY_ROWS = 500  # from here on a word must stand in two rows to count
 MOST_CATEGORIES = 254  # gradient boosting takes 255 with the one for unknown names
-SPARSE_GRID = (1.0, 8.0, 64.0)
-DENSE_GRID = (0.001, 0.01, 0.1, 1.0)
 
 
 @dataclass(frozen=True)
@@ -38,20 +40,28 @@ class FittedBaseline:
 
     Args:
         estimator: Fitted scikit-learn estimator.
-        classes: Number of classes, those without a training row included.
+        facts: Columns and classes, those without a training row included.
         inputs: Rows to what the estimator takes.
     """
 
     estimator: Any
-    classes: int
+    facts: RowFacts
     inputs: Callable[[pd.DataFrame], Any]
 
-    def predict_proba(self, frame: pd.DataFrame) -> Array:
-        """Return class probabilities, shape (rows, classes); 0 for a class never seen."""
-        found = np.zeros((len(frame), self.classes))
-        if len(frame):
-            seen = self.estimator.classes_.astype(int)
-            found[:, seen] = self.estimator.predict_proba(self.inputs(frame))
+    def outputs(self, frame: pd.DataFrame) -> Array:
+        """Return probabilities of shape (rows, classes), or numbers of shape (rows, 1).
+
+        The probability of a class that training never saw is 0.
+        """
+        found = np.zeros((len(frame), len(self.facts.classes) or 1))
+        if not len(frame):
+            return found
+        inputs = self.inputs(frame)
+        if not hasattr(self.estimator, "predict_proba"):
+            return np.asarray(self.estimator.predict(inputs)).reshape(found.shape)
+        said = self.estimator.predict_proba(inputs)
+        seen = slice(None) if self.facts.multi_label else self.estimator.classes_.astype(int)
+        found[:, seen] = said
         return found
 
 
@@ -59,14 +69,14 @@ Fit = Callable[[BaselineRows], FittedBaseline]
 
 
 def majority(rows: BaselineRows) -> FittedBaseline:
-    """Return the shares of the classes among the training rows."""
-    labels = _labels(rows)
-    nothing = np.zeros((len(labels), 1))
-    return _fitted(rows, DummyClassifier(strategy="prior").fit(nothing, labels))
+    """Return the shares of the classes or labels among the training rows, or the mean number."""
+    labels = labels_of(rows.train, rows.facts)
+    constant = _learner(rows).constant().fit(np.zeros((len(labels), 1)), labels)
+    return _fitted(rows, constant)
 
 
 def tfidf(rows: BaselineRows) -> FittedBaseline:
-    """Return a logistic regression on TF-IDF of one and two words, text columns apart."""
+    """Return a linear estimator on TF-IDF of one and two words, text columns apart."""
     return _linear(rows, _text_parts(rows))
 
 
@@ -76,9 +86,9 @@ def table(rows: BaselineRows) -> FittedBaseline:
     Missing numbers stay missing, categories stay categories; names that training did not show
     count as missing. A column of which training knows no number is left out.
     """
-    facts, labels = rows.facts, _labels(rows)
+    facts, labels = rows.facts, labels_of(rows.train, rows.facts)
     numbers = [name for name in facts.numbers if rows.train[name].notna().any()]
-    if len(np.unique(labels)) < 2 or not (numbers or facts.categories):
+    if not tells_apart(labels) or not (numbers or facts.categories):
         return majority(rows)
     encoder = OrdinalEncoder(
         handle_unknown="use_encoded_value", unknown_value=np.nan, max_categories=MOST_CATEGORIES
@@ -86,21 +96,17 @@ def table(rows: BaselineRows) -> FittedBaseline:
     parts = [("numbers", "passthrough", numbers)] if numbers else []
     if facts.categories:
         parts.append(("categories", encoder, list(facts.categories)))
-    boosting = HistGradientBoostingClassifier(
-        learning_rate=0.05,
-        max_iter=100,
-        max_leaf_nodes=8,
-        l2_regularization=1.0,
+    boosting = _learner(rows).boosting(
         categorical_features=list(range(len(numbers), len(numbers) + len(facts.categories))),
-        early_stopping=False,
         random_state=rows.seed % 2**32,
+        **BOOSTING,
     )
     whole = Pipeline([("columns", ColumnTransformer(parts)), ("boosting", boosting)])
-    return _fitted(rows, whole.fit(row_columns(facts)(rows.train), labels))
+    return _fitted(rows, fitted(whole, row_columns(facts)(rows.train), labels))
 
 
 def tfidf_table(rows: BaselineRows) -> FittedBaseline:
-    """Return a logistic regression on TF-IDF of the texts and the table columns side by side."""
+    """Return a linear estimator on TF-IDF of the texts and the table columns side by side."""
     facts = rows.facts
     numbers = make_pipeline(
         SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True),
@@ -116,17 +122,18 @@ def tfidf_table(rows: BaselineRows) -> FittedBaseline:
 
 
 def base(rows: BaselineRows) -> FittedBaseline:
-    """Return a logistic regression on the embeddings of the untouched base."""
+    """Return a linear estimator on the embeddings of the untouched base."""
 
     def inputs(frame: pd.DataFrame) -> Array:
         found = rows.encode(frame)
         return np.hstack([values for values in found.values() if values.ndim == 2])
 
-    labels = _labels(rows)
-    if len(np.unique(labels)) < 2:
+    learner, labels = _learner(rows), labels_of(rows.train, rows.facts)
+    if not tells_apart(labels):
         return majority(rows)
-    estimator = _logistic(StandardScaler(), inputs(rows.train), labels, DENSE_GRID, rows.seed)
-    return FittedBaseline(estimator, len(rows.facts.classes), inputs)
+    embeddings, seed = inputs(rows.train), rows.seed % 2**32
+    estimator = fitted_linear(learner, StandardScaler(), embeddings, labels, learner.dense, seed)
+    return FittedBaseline(estimator, rows.facts, inputs)
 
 
 def row_columns(facts: RowFacts) -> Callable[[pd.DataFrame], pd.DataFrame]:
@@ -138,12 +145,12 @@ def _columns(frame: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
     return frame[list(names)]
 
 
-def _labels(rows: BaselineRows) -> Array:
-    return rows.train["label"].to_numpy().astype(int)
+def _learner(rows: BaselineRows) -> Learner:
+    return LEARNERS[rows.facts.problem_type]
 
 
 def _fitted(rows: BaselineRows, estimator: object) -> FittedBaseline:
-    return FittedBaseline(estimator, len(rows.facts.classes), row_columns(rows.facts))
+    return FittedBaseline(estimator, rows.facts, row_columns(rows.facts))
 
 
 def _text_parts(rows: BaselineRows) -> list[tuple[str, Any, Any]]:
@@ -166,46 +173,16 @@ def _rows_of_commonest_word(texts: pd.Series[str]) -> int:
 
 
 def _linear(rows: BaselineRows, parts: list[tuple[str, Any, Any]]) -> FittedBaseline:
-    labels = _labels(rows)
-    if not parts or len(np.unique(labels)) < 2:
+    learner, labels = _learner(rows), labels_of(rows.train, rows.facts)
+    if not parts or not tells_apart(labels):
         return majority(rows)
-    columns, features = row_columns(rows.facts)(rows.train), ColumnTransformer(parts)
-    return _fitted(rows, _logistic(features, columns, labels, SPARSE_GRID, rows.seed))
-
-
-def _logistic(
-    features: Any,  # noqa: ANN401 - any transformer of scikit-learn
-    inputs: object,
-    labels: Array,
-    grid: Sequence[float],
-    seed: int,
-) -> Pipeline:
-    """Return features and a logistic regression, both fitted.
-
-    The strength C comes from the grid, by the log loss of three folds of the training rows that
-    belong to classes with a row for each fold; without two such classes it is the middle one.
-    """
-    known = features.fit_transform(inputs)
-    rng = seed % 2**32
-    settings = {"max_iter": 2000, "random_state": rng}
-    chosen = grid[len(grid) // 2]
-    common = np.flatnonzero(np.bincount(labels)[labels] >= CV_FOLDS)
-    if len(np.unique(labels[common])) > 1:
-        search = GridSearchCV(
-            LogisticRegression(**settings, tol=1e-3),  # enough to tell one C from another
-            {"C": list(grid)},
-            scoring="neg_log_loss",
-            cv=StratifiedKFold(CV_FOLDS, shuffle=True, random_state=rng),
-            refit=False,
-        )
-        chosen = search.fit(known[common], labels[common]).best_params_["C"]
-    classifier = LogisticRegression(C=chosen, **settings).fit(known, labels)
-    return Pipeline([("features", features), ("classifier", classifier)])
+    columns, seed = row_columns(rows.facts)(rows.train), rows.seed % 2**32
+    features = ColumnTransformer(parts)
+    return _fitted(rows, fitted_linear(learner, features, columns, labels, learner.sparse, seed))
 
 
 def _predict(fit: Fit, rows: BaselineRows) -> dict[str, Array]:
-    columns: dict[str, Array] = dict(class_columns(fit(rows).predict_proba(rows.predicted)))
-    return columns
+    return answers(fit(rows).outputs(rows.predicted), rows.facts.problem_type)
 
 
 def _predict_base(rows: BaselineRows) -> dict[str, Array]:
@@ -221,12 +198,19 @@ CLASS_FITS: Mapping[str, Fit] = {
     "tfidf_table": tfidf_table,
     "base": base,
 }
-CLASS_BASELINES: Mapping[str, Baseline] = {
-    "majority": Baseline("class shares", partial(_predict, majority)),
-    "tfidf": Baseline("TF-IDF + logistic regression", partial(_predict, tfidf)),
-    "table": Baseline("table + gradient boosting", partial(_predict, table)),
-    "tfidf_table": Baseline(
-        "TF-IDF and table + logistic regression", partial(_predict, tfidf_table)
-    ),
-    "base": Baseline("frozen base + logistic probe", _predict_base),
-}
+
+
+def baselines_of(problem_type: str) -> Mapping[str, Baseline]:
+    """Return the yardsticks of a kind of label, by name."""
+    learner = LEARNERS[problem_type]
+    titles = {
+        "majority": learner.constant_words,
+        "tfidf": f"TF-IDF + {learner.linear_words}",
+        "table": "table + gradient boosting",
+        "tfidf_table": f"TF-IDF and table + {learner.linear_words}",
+    }
+    found = {
+        name: Baseline(title, partial(_predict, CLASS_FITS[name])) for name, title in titles.items()
+    }
+    probe = "logistic" if problem_type != REGRESSION else "ridge"
+    return {**found, "base": Baseline(f"frozen base + {probe} probe", _predict_base)}

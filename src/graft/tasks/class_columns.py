@@ -10,8 +10,8 @@ import torch
 from sentence_transformers import SentenceTransformer
 from torch import Tensor
 
-from graft.metrics.probabilities import class_columns
 from graft.models.heads import ClassifierLayout, TextClassifier
+from graft.tasks.class_outputs import answered
 from graft.tasks.class_texts import row_texts, separator_of
 from graft.tasks.protocol import Array
 
@@ -35,9 +35,8 @@ def classified(model: TextClassifier, rows: pd.DataFrame, encode: Encode) -> dic
     inputs = torch.from_numpy(np.hstack(vectors)).to(device)
     table = torch.from_numpy(model.features.of(rows))
     with torch.inference_mode():
-        logits = model.logits(inputs, table)
-        probabilities = torch.softmax(logits.double(), dim=1).cpu().numpy()
-    return {**class_columns(probabilities), **dict(zip(layout.texts, vectors, strict=False))}
+        found = answered(model.logits(inputs, table), layout)
+    return {**found, **dict(zip(layout.texts, vectors, strict=False))}
 
 
 def joint_embeddings(

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
 
+from graft.core.facts import MULTI_LABEL, REGRESSION
 from graft.models.embedding import embed
-from graft.models.heads import TextClassifier
+from graft.models.heads import ClassifierLayout, TextClassifier
 from graft.models.packing import TextBatch, text_batch
 from graft.tasks.class_texts import row_texts
 from graft.tasks.encoder_reading import TokenisedText, tokenise
@@ -25,7 +27,7 @@ class ClassExample:
         row: Its id.
         texts: Tokens for each embedding that the head reads; None for a tower without text.
         table: Features of the table columns.
-        label: Its class.
+        label: Place of its class; 0 or 1 for each of several labels; or its number.
         pad: Token id of padding.
         cut: True if a text is longer than what the model reads of it.
     """
@@ -33,7 +35,7 @@ class ClassExample:
     row: str
     texts: tuple[TokenisedText | None, ...]
     table: Array
-    label: int
+    label: Array
     pad: int
     cut: bool
 
@@ -57,7 +59,7 @@ class ClassBatch:
         places: For each row and tower the place of its text, the number of texts for none:
             `[rows · towers]`.
         table: Features `[rows, features]`.
-        labels: `[rows]`.
+        labels: `[rows]` places of classes or numbers, or `[rows, labels]` of 0 and 1.
     """
 
     texts: TextBatch | None
@@ -71,7 +73,7 @@ def class_examples(model: TextClassifier, rows: pd.DataFrame) -> list[ClassExamp
 
     Args:
         model: Knows how texts and table columns are read.
-        rows: Rows with `row`, `label`, text columns and table columns.
+        rows: Rows with `row`, their labels, text columns and table columns.
     """
     encoder = model.encoder
     found = row_texts(encoder, rows, model.layout)
@@ -79,14 +81,23 @@ def class_examples(model: TextClassifier, rows: pd.DataFrame) -> list[ClassExamp
     reads_all = model.layout.towers == 1
     texts = [text for row in found for text in row.texts if reads_all or text.strip()]
     tokens = dict(zip(texts, tokenise(encoder, texts), strict=True))
-    table = model.features.of(rows)
+    table, labels = model.features.of(rows), _labels(rows, model.layout)
     pad = int(encoder.tokenizer.pad_token_id or 0)
     examples = []
-    for place, (row, label) in enumerate(zip(rows["row"], rows["label"], strict=True)):
+    for place, row in enumerate(rows["row"]):
         read = tuple(tokens.get(text) for text in found[place].texts)
         cut = found[place].shortened or any(text.cut for text in read if text is not None)
-        examples.append(ClassExample(row, read, table[place], int(label), pad, cut))
+        examples.append(ClassExample(row, read, table[place], labels[place], pad, cut))
     return examples
+
+
+def _labels(rows: pd.DataFrame, layout: ClassifierLayout) -> Array:
+    """Return the labels, one entry per row; see `ClassExample`."""
+    if layout.problem_type == MULTI_LABEL:
+        names = [f"y_{place}" for place in range(layout.outputs)]
+        return rows[names].to_numpy(dtype=np.float32)
+    labels = rows["label"].to_numpy(dtype=np.float64)
+    return labels if layout.problem_type == REGRESSION else labels.astype(np.int64)
 
 
 def class_batch(examples: Sequence[ClassExample]) -> ClassBatch:
@@ -101,12 +112,12 @@ def class_batch(examples: Sequence[ClassExample]) -> ClassBatch:
         texts=text_batch(texts, examples[0].pad) if texts else None,
         places=torch.tensor(places),
         table=torch.stack([torch.from_numpy(example.table) for example in examples]),
-        labels=torch.tensor([example.label for example in examples]),
+        labels=torch.from_numpy(np.stack([example.label for example in examples])),
     )
 
 
 def logits_of(model: TextClassifier, batch: ClassBatch) -> Tensor:
-    """Return the logits `[rows, classes]` in float32.
+    """Return the logits `[rows, outputs]` in float32.
 
     A tower without a text gives zeros, from which nothing is learned.
     """

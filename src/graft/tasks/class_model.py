@@ -10,6 +10,7 @@ from graft.config.sections import ArmSection
 from graft.core.facts import RowFacts
 from graft.core.origins import LoadReport
 from graft.core.seeds import derive
+from graft.data.classes import class_counts
 from graft.models.adapters import attach_lora, is_adapter
 from graft.models.encoder import load_encoder, reinitialise
 from graft.models.heads import HEAD, ClassifierLayout, TextClassifier, with_head
@@ -38,13 +39,18 @@ def build_classifier(
     loaded, sources = load_encoder(base, arm.base), list[tuple[Added, str]]()
     columns = (facts.numbers, facts.categories) if arm.classifier.table else ((), ())
     table = fit_table(rows, *columns)
+    mean, scale = _mean_and_scale(rows["label"]) if facts.regression else (0.0, 1.0)
     layout = ClassifierLayout(
         classes=facts.classes,
         texts=facts.texts,
         input=arm.classifier.texts,
         separator=separator_of(loaded.model.tokenizer),
         table=table.columns,
-        class_rows=tuple(int((rows["label"] == k).sum()) for k in range(len(facts.classes))),
+        class_rows=tuple(class_counts(rows, facts)),
+        problem_type=facts.problem_type,
+        rows=len(rows),
+        target_mean=mean,
+        target_scale=scale,
     )
     model, left_out = with_head(
         loaded.model, arm.classifier.pooling, layout, table, derive(seed, HEAD)
@@ -58,3 +64,8 @@ def build_classifier(
         sources.append((lambda name: True, "random_init: control without pretraining"))
     report = replace(loaded.report, left_out=left_out)
     return model, with_new_tensors(report, model, sources)
+
+
+def _mean_and_scale(labels: pd.Series[float]) -> tuple[float, float]:
+    """Return mean and standard deviation, 1 for labels that are all equal."""
+    return float(labels.mean()), float(labels.std(ddof=0)) or 1.0

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
+from graft.core.facts import REGRESSION, SINGLE_LABEL
 from graft.core.supervision import Supervision, label_counts
-from graft.models.heads import TextClassifier
+from graft.models.heads import ClassifierLayout, TextClassifier
 from graft.tasks.class_examples import ClassExample
 from graft.tasks.class_texts import row_texts
 from graft.tasks.encoder_reading import content_length, reading_settings, served_ids
@@ -23,11 +25,12 @@ def classifier_settings(model: TextClassifier) -> dict[str, Any]:
         "separator": layout.separator,
         "table": list(model.features.names),
         "classes": list(layout.classes),
+        "problem type": layout.problem_type,
     }
 
 
 def census(model: TextClassifier, examples: Sequence[ClassExample]) -> Supervision:
-    """Return what the loss sees of the examples; every row has a class, so every row has loss.
+    """Return what the loss sees of the examples; every row has a label, so every row has loss.
 
     A row counts as empty if none of its texts has a word, unless the table is read too.
     """
@@ -50,9 +53,23 @@ def census(model: TextClassifier, examples: Sequence[ClassExample]) -> Supervisi
         limit=encoder.max_seq_length,
         unknown_tokens=sum(text.ids.count(unknown) for e in examples for text in e.given),
         empty_rows=len(empty),
-        labels=label_counts([layout.classes[example.label] for example in examples]),
+        labels=label_counts(_label_words(layout, examples)),
         examples={name: tuple(rows[:5]) for name, rows in found.items() if rows},
     )
+
+
+def _label_words(
+    layout: ClassifierLayout, examples: Sequence[ClassExample]
+) -> list[str] | list[float]:
+    """Return the label of each row as a census counts it; several labels are counted together."""
+    if layout.problem_type == REGRESSION:
+        return [float(example.label) for example in examples]
+    if layout.problem_type == SINGLE_LABEL:
+        return [layout.classes[int(example.label)] for example in examples]
+    return [
+        " and ".join(layout.classes[place] for place in np.flatnonzero(example.label)) or "no label"
+        for example in examples
+    ]
 
 
 def served_texts(model: TextClassifier, rows: pd.DataFrame) -> dict[str, tuple[int, ...]]:

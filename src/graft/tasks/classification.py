@@ -1,4 +1,4 @@
-"""Classification: the texts of a row, and its table columns if wanted, and one class."""
+"""Classification: the texts of a row, its table columns if wanted, and what it is labelled."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from functools import partial
 from pathlib import Path
 
 import pandas as pd
-import torch
 from sentence_transformers import SentenceTransformer
 from torch import Tensor, nn
 
@@ -17,10 +16,11 @@ from graft.core.facts import UNKNOWN, RowFacts
 from graft.core.origins import LoadReport
 from graft.core.probes import Reading
 from graft.core.supervision import Supervision
-from graft.metrics.classification import measures_of
+from graft.metrics.label_sets import label_probabilities, true_labels
+from graft.metrics.labelled import measures_of
 from graft.metrics.measures import Measure
 from graft.metrics.pairs import best_f1
-from graft.metrics.probabilities import cheapest_threshold, class_columns
+from graft.metrics.probabilities import cheapest_threshold
 from graft.models.adapters import load_adapter, merge_adapter, name_base
 from graft.models.embedding import positions
 from graft.models.encoder import load_encoder, quiet_transformers
@@ -35,7 +35,7 @@ from graft.models.heads import (
 )
 from graft.models.locate import LocatedBase
 from graft.models.packed import packing_problem
-from graft.tasks.class_baselines import CLASS_BASELINES
+from graft.tasks.class_baselines import baselines_of
 from graft.tasks.class_columns import classified, joint_embeddings
 from graft.tasks.class_examples import (
     ClassBatch,
@@ -46,6 +46,7 @@ from graft.tasks.class_examples import (
 )
 from graft.tasks.class_losses import summed_loss
 from graft.tasks.class_model import build_classifier
+from graft.tasks.class_outputs import answered
 from graft.tasks.class_reading import census, classifier_settings, served_texts
 from graft.tasks.encoder_reading import token_lengths
 from graft.tasks.protocol import Array, Baseline, Encode
@@ -55,7 +56,7 @@ Costs = tuple[float, float]
 
 @dataclass(frozen=True)
 class ClassificationTask:
-    """One class for each row, by an encoder with a head.
+    """One class, several labels or a number for each row, by an encoder with a head.
 
     Args:
         facts: Columns and classes; nothing before the rows were read.
@@ -83,7 +84,7 @@ class ClassificationTask:
     @property
     def baselines(self) -> Mapping[str, Baseline]:
         """The yardsticks."""
-        return CLASS_BASELINES
+        return baselines_of(self.facts.problem_type)
 
     def build(
         self, arm: ArmSection, base: LocatedBase, seed: int, rows: pd.DataFrame
@@ -111,7 +112,7 @@ class ClassificationTask:
         classifier = assert_classifier(model)
         logits = logits_of(classifier, batch)
         labels = batch.labels.to(logits.device)
-        return summed_loss(logits, labels, arm, classifier.layout.class_rows), len(labels)
+        return summed_loss(logits, labels, arm, classifier.layout), len(labels)
 
     def rowwise(self, arm: ArmSection) -> bool:
         """Return True: each row has its own loss."""
@@ -159,9 +160,9 @@ class ClassificationTask:
         return example.tokens
 
     def predict(self, model: nn.Module, batch: ClassBatch) -> dict[str, Array]:
-        """Return the probabilities of each row and what follows from them."""
-        logits = logits_of(assert_classifier(model), batch)
-        return class_columns(torch.softmax(logits.double(), dim=1).cpu().numpy())
+        """Return the probabilities of each row and what follows from them, or its number."""
+        classifier = assert_classifier(model)
+        return answered(logits_of(classifier, batch), classifier.layout)
 
     def save(self, model: nn.Module, folder: Path) -> None:
         """Write a Sentence-Transformers folder, with classes and table as JSON beside it."""
@@ -212,7 +213,14 @@ class ClassificationTask:
         return token_lengths(base, section, texts)
 
     def decide(self, rows: pd.DataFrame) -> float | None:
-        """Return the threshold of two classes: of the least cost if costs are given, or best F1."""
+        """Return the threshold of two classes: of the least cost if costs are given, or best F1.
+
+        Of several labels one threshold serves all: that of the best F1 over all of them together.
+        """
+        if self.facts.multi_label:
+            columns = {str(name): rows[name].to_numpy() for name in rows}
+            found, true = label_probabilities(columns).ravel(), true_labels(columns).ravel()
+            return float(best_f1(found, true).threshold)
         if not self.facts.binary:
             return None
         scores, labels = rows["score"].to_numpy(), rows["label"].to_numpy()

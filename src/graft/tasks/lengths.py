@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pandas as pd
 
 from graft.config.sections import BaseSection
@@ -12,16 +14,30 @@ from graft.tasks.protocol import Task
 
 
 def with_lengths(
-    task: Task, report: DataReport, rows: pd.DataFrame, base: LocatedBase, section: BaseSection
+    task: Task,
+    report: DataReport,
+    rows: pd.DataFrame,
+    base: Callable[[], LocatedBase],
+    section: BaseSection,
 ) -> DataReport:
-    """Return the report with the token lengths of every text column and split filled in."""
+    """Return the report with the token lengths of every text column and split filled in.
+
+    Args:
+        task: The kind of task.
+        report: Report of the data.
+        rows: All rows.
+        base: Finds the base model; not asked where there is no text.
+        section: How the base is read.
+    """
+    if not report.facts.texts:
+        return report
     parts = {
         (split.split, column.column): rows.loc[rows["split"] == split.split, column.column]
         for split in report.splits
         for column in split.lengths
     }
     texts = [text for part in parts.values() for text in part]
-    lengths, limit = task.token_lengths(base, section, texts)
+    lengths, limit = task.token_lengths(base(), section, texts)
     found, start = {}, 0
     for key, part in parts.items():
         found[key] = lengths[start : start + len(part)].tolist()
