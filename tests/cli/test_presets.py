@@ -13,6 +13,7 @@ from graft.cli.init import preset
 from graft.config.loading import load_recipe
 from graft.config.recipe import CostSection, FusionSection, Recipe
 from graft.config.sections import ArmSection, ClassifierSection
+from graft.config.series import SeriesSection
 from graft.data.readers import read_table
 from graft.synthetic.compatibility import write_compatibility
 from graft.synthetic.matches import write_matches
@@ -75,12 +76,14 @@ OF_CLASSES = {
     "false_positive", "false_negative", "fusion", "reference", "rows_per_class", "classifier",
     "reasons", *ClassifierSection.model_fields, *FusionSection.model_fields,
 }  # fmt: skip
+OF_SERIES = {"series", *SeriesSection.model_fields}
 
 
 @pytest.mark.parametrize(("name", "others"), [("pairs", OF_CLASSES), ("classification", OF_PAIRS)])
 def test_the_template_names_every_key_there_is(name, others):
     text = preset(name)
-    wanted = {*keys(Recipe), *keys(ArmSection), *keys(CostSection), *keys(FusionSection)} - others
+    wanted = {*keys(Recipe), *keys(ArmSection), *keys(CostSection), *keys(FusionSection)}
+    wanted -= others | OF_SERIES
     missing = [key for key in wanted if not re.search(rf"\b{key}:", text)]
     assert missing == []
 

@@ -27,8 +27,10 @@ def data_lines(report: DataReport, findings: Findings) -> list[RenderableType]:
         f"Splits: {report.split_method}",
         f"Columns: {columns}",
     ]
-    if report.facts.classes:
+    if report.facts.texts and report.facts.classes:
         lines.append(f"Texts: {', '.join(report.facts.texts)}")
+    if report.facts.channels:
+        lines.append(f"Channels: {', '.join(report.facts.channels)}")
     if report.facts.table:
         numbers, categories = report.facts.numbers, report.facts.categories
         kinds = (("numbers", numbers), ("categories", categories))

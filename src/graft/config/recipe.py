@@ -9,14 +9,24 @@ from typing import Any, Literal, Self, get_args
 from pydantic import Field, field_validator, model_validator
 
 from graft.config.sections import ArmSection, BaseSection, ClassLoss, PairLoss, Section
+from graft.config.series import SeriesSection
 
-TaskName = Literal["pairs", "classification"]
+TaskName = Literal["pairs", "classification", "series"]
 BASELINES: Mapping[str, tuple[str, ...]] = {
     "pairs": ("majority", "tfidf", "base", "frozen_probe"),
     "classification": ("majority", "tfidf", "table", "tfidf_table", "base"),
+    "series": ("majority", "base"),
 }
-_PRIMARY = {"pairs": "spearman", "classification": "balanced_accuracy"}
-_LOSS = {"pairs": "cosine_similarity", "classification": "cross_entropy"}
+_PRIMARY = {
+    "pairs": "spearman",
+    "classification": "balanced_accuracy",
+    "series": "balanced_accuracy",
+}
+_LOSS = {
+    "pairs": "cosine_similarity",
+    "classification": "cross_entropy",
+    "series": "cross_entropy",
+}
 # Baselines that read table columns, and those that can be trained on a few rows of each class.
 OF_TABLE = ("table", "tfidf_table")
 LeakKind = Literal[
@@ -76,6 +86,7 @@ class DataSection(Section):
     categorical: tuple[str, ...] = Field(
         (), description="Those of the table columns whose numbers are names."
     )
+    series: SeriesSection = SeriesSection()
     positive: str | None = Field(
         None, description="The positive one of two classes; the last in order if left out."
     )
@@ -250,7 +261,7 @@ class Recipe(Section):
     @model_validator(mode="after")
     def _fits_the_task(self) -> Self:
         known, wrong = BASELINES[self.task], []
-        few = r"(@[1-9][0-9]*)?" if self.task == "classification" else ""
+        few = "" if self.task == "pairs" else r"(@[1-9][0-9]*)?"
         for name in self.baselines:
             if not re.fullmatch(rf"({'|'.join(known)}){few}", name):
                 wrong.append(f"'{name}' is no baseline of {self.task}; they are {list(known)}")
@@ -268,6 +279,12 @@ class Recipe(Section):
             wrong.append("data.texts is empty; name the text columns")
         if wrong:
             raise ValueError("; ".join(dict.fromkeys(wrong)))
+        return self
+
+    @model_validator(mode="after")
+    def _series_have_no_texts(self) -> Self:
+        if self.task == "series" and self.data.split.method == "by_text":
+            raise ValueError("data.split.method by_text: a series has no texts")
         return self
 
     @property

@@ -8,6 +8,7 @@ from typing import get_args
 
 from graft.config.recipe import Recipe
 from graft.config.sections import ArmSection, ClassLoss
+from graft.config.series import SeriesSection
 from graft.core.errors import Problem
 
 FOR_ALL_ARMS = " (for all arms)"
@@ -28,6 +29,7 @@ def _classifies(arm: ArmSection) -> bool:
 
 
 _CLASSIFICATION = "task: classification"
+_CLASSES = "task: classification or series"
 
 
 # Option of an arm: who reads it, and when it does.
@@ -36,7 +38,7 @@ _ARM: Mapping[str, tuple[Callable[[ArmSection], bool], str]] = {
     "classifier.focal_gamma": (lambda arm: arm.loss == "focal", "loss: focal"),
     "classifier.label_smoothing": (lambda arm: arm.loss == "cross_entropy", "loss: cross_entropy"),
     "classifier": (_classifies, _CLASSIFICATION),
-    "rows_per_class": (_classifies, _CLASSIFICATION),
+    "rows_per_class": (_classifies, _CLASSES),
     "training.num_cycles": (
         lambda arm: arm.training.lr_scheduler_type == "cosine_with_restarts",
         "lr_scheduler_type: cosine_with_restarts",
@@ -69,7 +71,12 @@ _DATA: Mapping[str, tuple[Callable[[Recipe], bool], str]] = {
     "data.label_range": (lambda recipe: recipe.task == "pairs", "task: pairs"),
     **{
         f"data.{key}": (lambda recipe: recipe.task == "classification", _CLASSIFICATION)
-        for key in ("texts", "table", "categorical", "positive")
+        for key in ("texts", "table", "categorical")
+    },
+    "data.positive": (lambda recipe: recipe.task != "pairs", _CLASSES),
+    **{
+        f"data.series.{key}": (lambda recipe: recipe.task == "series", "task: series")
+        for key in SeriesSection.model_fields
     },
     "evaluation.reasons": (lambda recipe: recipe.task == "classification", _CLASSIFICATION),
 }

@@ -15,6 +15,7 @@ class RowFacts:
         categories: Table columns that hold names, `(missing)` where one is missing.
         classes: Name of each class; a label is a place in it. Of two classes the second is the
             positive one. Empty for labels that are graded.
+        channels: Names of the channels of a series. Empty for rows that are no series.
 
     Example:
         >>> RowFacts(texts=("review",), classes=("no", "yes")).binary
@@ -25,6 +26,7 @@ class RowFacts:
     numbers: tuple[str, ...] = ()
     categories: tuple[str, ...] = ()
     classes: tuple[str, ...] = ()
+    channels: tuple[str, ...] = ()
 
     @property
     def table(self) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -15,11 +15,12 @@ from graft.core.roles import Split
 from graft.data.badrows import settle
 from graft.data.checks import check_rows
 from graft.data.classes import alike, classes_of, unlearnable
-from graft.data.columns import ALIASES, OPTIONAL_ROLES, assign_columns, missing_column
+from graft.data.columns import ALIASES, assign_columns, missing_column
 from graft.data.dataset import Dataset
 from graft.data.readers import Table
 from graft.data.reading import Layout, layout_of, name_problems
 from graft.data.sampling import drawn_rows
+from graft.data.series import COLUMN, channel_names
 from graft.data.splits import WORDS, deal
 from graft.data.tabular import with_numbers
 
@@ -69,6 +70,8 @@ def assemble(
         tables = [source.table for source in sources]
         layout, typed, found = with_numbers(layout, tables, section.slices)
         notes += typed
+        if layout.series:
+            layout, found = _with_channels(layout, tables, columns[COLUMN])
     problems = problems + found
     parts = []
     for source in sources if columns and not found else ():
@@ -113,7 +116,7 @@ def _columns(
     asked = {ALIASES.get(role, role) for role in section.columns}
     notes = []
     problems += name_problems(layout, section.slices, columns)
-    for role in [role for role in OPTIONAL_ROLES if role in columns and role not in asked]:
+    for role in [role for role in layout.optional if role in columns and role not in asked]:
         column = columns[role]
         lacking = [s.table.name for s in sources if column not in s.table.frame.columns]
         if lacking:
@@ -127,13 +130,14 @@ def _columns(
 
 def _assigned(table: Table, section: DataSection, layout: Layout) -> dict[str, str]:
     # A slice may be a group too, but no label.
-    free = {name for role in OPTIONAL_ROLES for name in layout.customary[role]}
+    free = {name for role in layout.optional for name in layout.customary[role]}
     slices = [name for name in section.slices if name.lower() not in free]
     return assign_columns(
         list(table.frame.columns),
         section.columns,
         table.name,
         layout.required,
+        layout.optional,
         customary=layout.customary,
         taken=(*layout.named, *slices) if layout.classes else (),
     )
@@ -146,6 +150,15 @@ def _absent(sources: Iterable[Source], wanted: list[str]) -> list[Problem]:
         absent = [column for column in wanted if column not in existing]
         problems += [missing_column(table.name, column, existing) for column in absent]
     return problems
+
+
+def _with_channels(
+    layout: Layout, tables: list[Table], column: str
+) -> tuple[Layout, list[Problem]]:
+    """Return the layout with the names of the channels, and the rows that have others."""
+    read = [(table.name, table.source_rows, table.frame[column]) for table in tables]
+    names, problems = channel_names(read, layout.channels)
+    return replace(layout, channels=names), problems
 
 
 def _part(

@@ -48,7 +48,8 @@ def number_of(value: object) -> float:
         (0.1, 1.0, nan)
     """
     if isinstance(value, str):
-        value = float(value) if NUMBER.fullmatch(value) else math.nan
+        # float() does not strip all that a pattern counts as space, such as \x1f.
+        value = float(value.strip()) if NUMBER.fullmatch(value) else math.nan
     if isinstance(value, bool | int | float | Decimal | np.bool_ | np.integer | np.floating):
         # An integer of 400 digits has no float.
         number = (

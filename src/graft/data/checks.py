@@ -11,10 +11,13 @@ import pandas as pd
 from graft.data.badrows import BadRow, shown
 from graft.data.cells import MISSING, is_empty, is_missing, number_of, word_of
 from graft.data.classes import class_names
+from graft.data.columns import SPAN_ROLES
 from graft.data.normal_form import is_blank
 from graft.data.reading import PAIRS, Layout
+from graft.data.series import COLUMN, series_of, unread_cells
 from graft.data.tabular import names_of, numbers_of
 
+_TIMES = ("time", *SPAN_ROLES)
 ISO_FIX = "write a number or an ISO 8601 date such as 2024-05-31T12:00:00"
 
 
@@ -29,7 +32,8 @@ def check_rows(
     Of pairs, texts must be strings with a visible character, and labels finite numbers (or strings
     that are numbers) in the label range, which is scaled to 0..1. Of a classification, labels are
     names, a row may lack texts and table values but not all of them, and numbers are finite. Groups
-    must be filled, times are numbers or ISO 8601 dates. All other columns are turned into strings,
+    must be filled, times are numbers or ISO 8601 dates. Series have a value and none that is
+    infinite. All other columns are turned into strings,
     with `(missing)` for an empty cell.
 
     Args:
@@ -49,10 +53,14 @@ def check_rows(
         >>> clean["label"].tolist(), [item.what for item in bad]
         ([1.0], ["sentence1 is empty: ' '", "label is 'yes', not a number"])
     """
-    clean, bad = frame.copy(), []
+    unread = unread_cells(frame, rows)
+    frame, rows = _without(unread, frame, rows)
+    clean, bad = frame.copy(), list(unread)
     for name in frame.columns:
         column = frame[name]
-        if name in layout.texts:
+        if name == COLUMN and layout.series:
+            found = series_of(column, rows)
+        elif name in layout.texts:
             clean[name], found = _texts(column, rows, may_lack=layout.classes)
         elif name in layout.numbers:
             clean[name], found = numbers_of(column, rows)
@@ -62,7 +70,7 @@ def check_rows(
             clean[name], found = class_names(column, rows)
         elif name == "label":
             clean[name], found = _labels(column, rows, label_range)
-        elif name == "time":
+        elif name in _TIMES:
             clean[name], found = _times(column, rows)
         else:
             clean[name] = [word_of(value) for value in column]
@@ -70,9 +78,16 @@ def check_rows(
         bad += found
     if layout.classes:
         bad += _hollow(clean, rows, layout)
+    return _without(bad, clean, rows)[0], bad
+
+
+def _without(
+    bad: list[BadRow], frame: pd.DataFrame, rows: np.ndarray
+) -> tuple[pd.DataFrame, np.ndarray]:
+    """Return the rows that are not among the bad ones, and their numbers."""
     wrong = {item.row for item in bad}
     kept = np.fromiter((int(row) not in wrong for row in rows), bool, len(rows))
-    return clean[kept], bad
+    return frame[kept], rows[kept]
 
 
 def _texts(
@@ -155,7 +170,7 @@ def _times(column: pd.Series[Any], rows: np.ndarray) -> tuple[pd.Series[Any], li
         # UTC without a zone: sorts and saves as plain numbers.
         parsed = stamps.dt.tz_convert(None).astype("datetime64[us]")
     bad = [
-        BadRow(int(row), f"time is {shown(value)}, which cannot be read", ISO_FIX)
+        BadRow(int(row), f"{column.name} is {shown(value)}, which cannot be read", ISO_FIX)
         for row, value, wrong in zip(rows, column, parsed.isna(), strict=True)
         if wrong
     ]

@@ -8,6 +8,7 @@ import pandas as pd
 from graft.core.facts import RowFacts
 from graft.data.near import SHORT_WORDS, words
 from graft.data.normal_form import Key, forms, input_keys, normalise, word_form
+from graft.data.series import COLUMN, series_digest
 
 # Writing without spaces has few words, however much it says.
 LONG_CHARACTERS = 40
@@ -26,6 +27,8 @@ def whole_inputs(frame: pd.DataFrame, facts: RowFacts) -> list[Key]:
         >>> whole_inputs(frame, RowFacts(("review",), ("age",), classes=("no", "yes")))
         [('Good', '30.0'), ('Good', 'nan')]
     """
+    if facts.channels:
+        return [(series_digest(series),) for series in frame[COLUMN]]
     if not facts.classes:
         return input_keys(frame, facts.texts, normal=False)
     return _rows(frame, (*facts.texts, *facts.table))
@@ -47,6 +50,8 @@ def telling_inputs(frame: pd.DataFrame, facts: RowFacts, *, normal: bool) -> lis
         >>> telling_inputs(frame, RowFacts(("title",), ("age",), classes=("n", "y")), normal=True)
         [('nice', '30.0')]
     """
+    if facts.channels:
+        return whole_inputs(frame, facts)
     if not facts.classes:
         return input_keys(frame, facts.texts, normal=normal)
     texts, enough = compared_texts(frame, facts, normal=normal), says_enough(frame, facts)

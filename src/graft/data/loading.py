@@ -17,7 +17,8 @@ from graft.data.assembly import Source, assemble
 from graft.data.counts import split_report, unseen_categories
 from graft.data.dataset import Dataset
 from graft.data.leakage import leakage_report
-from graft.data.readers import read_table
+from graft.data.readers import Table, read_table
+from graft.data.series_columns import series_table
 
 
 def load_dataset(
@@ -42,11 +43,7 @@ def load_dataset(
     sources: list[Source] = []
     for split, given in named:
         try:
-            table = read_table(
-                _find(given, folder, split),
-                max_cell_bytes=section.max_cell_bytes,
-                on_bad_rows=section.on_bad_rows,
-            )
+            table = _table(_find(given, folder, split), section, task)
             sources.append(Source(split, _prefix(split, sources), table))
         except DataError as error:
             problems += error.problems
@@ -89,12 +86,7 @@ def dataset_from_frames(
         if frame is None:
             continue
         try:
-            table = read_table(
-                frame,
-                max_cell_bytes=section.max_cell_bytes,
-                on_bad_rows=section.on_bad_rows,
-                name=f"{split.value} frame",
-            )
+            table = _table(frame, section, task, f"{split.value} frame")
             sources.append(Source(split, split.value, table))
         except DataError as error:
             problems += error.problems
@@ -146,6 +138,19 @@ def _notes(report: SplitReport, facts: RowFacts) -> list[str]:
             "so it says nothing about them"
         )
     return notes
+
+
+def _table(
+    source: Path | pd.DataFrame, section: DataSection, task: TaskName, name: str | None = None
+) -> Table:
+    """Return the records of a file or frame; of series, one for each series."""
+    table = read_table(
+        source,
+        max_cell_bytes=section.max_cell_bytes,
+        on_bad_rows=section.on_bad_rows,
+        name=name,
+    )
+    return series_table(table, section.series) if task == "series" else table
 
 
 def _find(given: str, folder: Path, split: Split) -> Path:

@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 from graft.config.recipe import DataSection, TaskName
 from graft.core.errors import Problem
 from graft.core.facts import RowFacts
-from graft.data.columns import CUSTOMARY, OPTIONAL_ROLES, PAIR_ROLES, nearest
+from graft.data.columns import CUSTOMARY, OPTIONAL_ROLES, PAIR_ROLES, SPAN_ROLES, nearest
 from graft.data.dataset import OWN_COLUMNS, PAIR_FACTS
+from graft.data.series import COLUMN
+from graft.data.series_columns import series_column
 
 # What predictions of a classification add to its rows.
 _PREDICTED = re.compile(r"score|predicted|threshold|leaked|p_[0-9]+")
@@ -29,6 +31,9 @@ class Layout:
         numbers: Those of the table columns that hold numbers, once their values were seen.
         classes: True if labels are names of classes, False if they are graded.
         customary: Role to the names by which its column is known.
+        optional: Roles that may have a column.
+        series: True if each row is a series.
+        channels: Names of the channels of a series, as far as they are known.
     """
 
     required: tuple[str, ...]
@@ -38,6 +43,9 @@ class Layout:
     numbers: tuple[str, ...] = ()
     classes: bool = False
     customary: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: CUSTOMARY)
+    optional: tuple[str, ...] = OPTIONAL_ROLES
+    series: bool = False
+    channels: tuple[str, ...] = ()
 
     @property
     def named(self) -> tuple[str, ...]:
@@ -48,7 +56,7 @@ class Layout:
         """Return what a task must know of the rows, table columns in the order of the recipe."""
         numbers = tuple(name for name in self.table if name in self.numbers)
         categories = tuple(name for name in self.table if name not in self.numbers)
-        return RowFacts(self.texts, numbers, categories, classes)
+        return RowFacts(self.texts, numbers, categories, classes, self.channels)
 
 
 PAIRS = Layout(required=PAIR_ROLES, texts=PAIR_FACTS.texts)
@@ -63,13 +71,24 @@ def layout_of(section: DataSection, task: TaskName) -> Layout:
     """
     if task == "pairs":
         return PAIRS
+    customary = {**CUSTOMARY, "label": (*CUSTOMARY["label"], *_CLASS_NAMES)}
+    if task == "series":
+        return Layout(
+            required=(COLUMN, "label"),
+            texts=(),
+            classes=True,
+            customary={**customary, COLUMN: (series_column(section.series),)},
+            optional=(*OPTIONAL_ROLES, *SPAN_ROLES),
+            series=True,
+            channels=section.series.channels,
+        )
     return Layout(
         required=("label",),
         texts=section.texts,
         table=section.table,
         categorical=section.categorical,
         classes=True,
-        customary={**CUSTOMARY, "label": (*CUSTOMARY["label"], *_CLASS_NAMES)},
+        customary=customary,
     )
 
 
@@ -99,7 +118,7 @@ def name_problems(
 
 
 def _is_own(name: str, layout: Layout) -> bool:
-    own = {*OWN_COLUMNS, *layout.required, *OPTIONAL_ROLES}
+    own = {*OWN_COLUMNS, *layout.required, *layout.optional}
     return name in own or (layout.classes and _PREDICTED.fullmatch(name) is not None)
 
 
