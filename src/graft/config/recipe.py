@@ -72,7 +72,8 @@ class DataSection(Section):
     """The rows: files, columns by role, splits."""
 
     train: str | tuple[str, ...] = Field(
-        description="JSONL, JSON, CSV, TSV, Parquet, Arrow (each also .gz) or a datasets folder."
+        description="JSONL, JSON, CSV, TSV, Parquet, Arrow, .ts (each also .gz), NumPy or a "
+        "datasets folder."
     )
     validation: str | None = Field(None, description="Split from the training rows if left out.")
     test: str | None = Field(None, description="Split from the rows if left out.")

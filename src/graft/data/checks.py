@@ -16,9 +16,9 @@ from graft.data.normal_form import is_blank
 from graft.data.reading import PAIRS, Layout
 from graft.data.series import COLUMN, series_of, unread_cells
 from graft.data.tabular import names_of, numbers_of
+from graft.data.times import times_of
 
 _TIMES = ("time", *SPAN_ROLES)
-ISO_FIX = "write a number or an ISO 8601 date such as 2024-05-31T12:00:00"
 
 
 def check_rows(
@@ -71,7 +71,7 @@ def check_rows(
         elif name == "label":
             clean[name], found = _labels(column, rows, label_range)
         elif name in _TIMES:
-            clean[name], found = _times(column, rows)
+            clean[name], found = times_of(column, rows)
         else:
             clean[name] = [word_of(value) for value in column]
             found = _groups(column, rows) if name == "group" else []
@@ -157,21 +157,3 @@ def _labels(
             for row, number in zip(rows[outside], values[outside], strict=True)
         ]
     return (values - low) / (high - low), bad
-
-
-def _times(column: pd.Series[Any], rows: np.ndarray) -> tuple[pd.Series[Any], list[BadRow]]:
-    numbers = np.array([number_of(value) for value in column], dtype=np.float64)
-    parsed: pd.Series[Any] = pd.Series(numbers, index=column.index)
-    if np.isnan(numbers).mean() > 0.5:
-        words = [None if is_missing(value) else str(value) for value in column]
-        stamps = pd.to_datetime(
-            pd.Series(words, index=column.index), errors="coerce", utc=True, format="ISO8601"
-        )
-        # UTC without a zone: sorts and saves as plain numbers.
-        parsed = stamps.dt.tz_convert(None).astype("datetime64[us]")
-    bad = [
-        BadRow(int(row), f"{column.name} is {shown(value)}, which cannot be read", ISO_FIX)
-        for row, value, wrong in zip(rows, column, parsed.isna(), strict=True)
-        if wrong
-    ]
-    return parsed, bad

@@ -150,7 +150,7 @@ def _table(
         on_bad_rows=section.on_bad_rows,
         name=name,
     )
-    return series_table(table, section.series) if task == "series" else table
+    return series_table(table, section) if task == "series" else table
 
 
 def _find(given: str, folder: Path, split: Split) -> Path:
