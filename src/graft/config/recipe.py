@@ -30,8 +30,13 @@ _LOSS = {
 # Baselines that read table columns, and those that can be trained on a few rows of each class.
 OF_TABLE = ("table", "tfidf_table")
 LeakKind = Literal[
-    "exact", "normalised", "near", "shared_text", "shared_texts_all", "group", "time"
+    "exact", "normalised", "near", "shared_text", "shared_texts_all", "group", "overlap", "time"
 ]
+# What gives a series away, and how alike two must be: days of a year correlate by 0.95.
+_SERIES_LEAKAGE = {
+    "policy": ("exact", "normalised", "group", "overlap", "time"),
+    "near_threshold": 0.99,
+}
 
 
 class SplitSection(Section):
@@ -57,10 +62,15 @@ class LeakageSection(Section):
 
     policy: tuple[LeakKind, ...] = Field(
         ("exact", "normalised", "shared_texts_all", "group", "time"),
-        description="The kinds that make a row unclean and the finding fail.",
+        description="The kinds that make a row unclean and the finding fail; of series [exact, "
+        "normalised, group, overlap, time] if left out.",
     )
     near_threshold: float = Field(
-        0.9, gt=0, le=1, description="Jaccard similarity of word 3-grams that counts as near."
+        0.9,
+        gt=0,
+        le=1,
+        description="Jaccard similarity of word 3-grams that counts as near; of series the "
+        "correlation, 0.99 if left out.",
     )
 
 
@@ -210,6 +220,11 @@ def with_task_defaults(plain: Mapping[str, Any], task: str) -> dict[str, Any]:
     """
     filled = dict(plain)
     filled.setdefault("baselines", _baselines(plain.get("data"), task))
+    data = filled.get("data")
+    if task == "series" and isinstance(data, Mapping):
+        leakage = data.get("leakage", {})
+        if isinstance(leakage, Mapping):
+            filled["data"] = {**data, "leakage": {**_SERIES_LEAKAGE, **leakage}}
     evaluation = filled.get("evaluation", {})
     if isinstance(evaluation, Mapping):
         filled["evaluation"] = {"primary": _PRIMARY[task], **evaluation}
