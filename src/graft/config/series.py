@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field, field_validator
 
-from graft.config.sections import Section
+from graft.config.section import Section
 
 
 class SeriesSection(Section):
