@@ -76,7 +76,7 @@ OF_CLASSES = {
     "false_positive", "false_negative", "fusion", "reference", "rows_per_class", "classifier",
     "reasons", *ClassifierSection.model_fields, *FusionSection.model_fields,
 }  # fmt: skip
-OF_SERIES = {"series", *SeriesSection.model_fields}
+OF_SERIES = {"series", "augment", *SeriesSection.model_fields}
 
 
 @pytest.mark.parametrize(("name", "others"), [("pairs", OF_CLASSES), ("classification", OF_PAIRS)])

@@ -8,7 +8,8 @@ from typing import Any, Literal, Self, get_args
 
 from pydantic import Field, field_validator, model_validator
 
-from graft.config.sections import ArmSection, BaseSection, ClassLoss, PairLoss, Section
+from graft.config.section import Section
+from graft.config.sections import ArmSection, BaseSection, ClassLoss, PairLoss
 from graft.config.series import OWN_BASE, EncoderSection, SeriesSection
 
 TaskName = Literal["pairs", "classification", "series"]
@@ -34,8 +35,13 @@ _POOLING = {
 # Baselines that read table columns, and those that can be trained on a few rows of each class.
 OF_TABLE = ("table", "tfidf_table")
 LeakKind = Literal[
-    "exact", "normalised", "near", "shared_text", "shared_texts_all", "group", "time"
+    "exact", "normalised", "near", "shared_text", "shared_texts_all", "group", "overlap", "time"
 ]
+# What gives a series away, and how alike two must be: days of a year correlate by 0.95.
+_SERIES_LEAKAGE = {
+    "policy": ("exact", "normalised", "group", "overlap", "time"),
+    "near_threshold": 0.99,
+}
 
 
 class SplitSection(Section):
@@ -61,10 +67,15 @@ class LeakageSection(Section):
 
     policy: tuple[LeakKind, ...] = Field(
         ("exact", "normalised", "shared_texts_all", "group", "time"),
-        description="The kinds that make a row unclean and the finding fail.",
+        description="The kinds that make a row unclean and the finding fail; of series [exact, "
+        "normalised, group, overlap, time] if left out.",
     )
     near_threshold: float = Field(
-        0.9, gt=0, le=1, description="Jaccard similarity of word 3-grams that counts as near."
+        0.9,
+        gt=0,
+        le=1,
+        description="Jaccard similarity of word 3-grams that counts as near; of series the "
+        "correlation, 0.99 if left out.",
     )
 
 
@@ -214,6 +225,11 @@ def with_task_defaults(plain: Mapping[str, Any], task: str) -> dict[str, Any]:
     """
     filled = dict(plain)
     filled.setdefault("baselines", _baselines(plain.get("data"), task))
+    data = filled.get("data")
+    if task == "series" and isinstance(data, Mapping):
+        leakage = data.get("leakage", {})
+        if isinstance(leakage, Mapping):
+            filled["data"] = {**data, "leakage": {**_SERIES_LEAKAGE, **leakage}}
     evaluation = filled.get("evaluation", {})
     if isinstance(evaluation, Mapping):
         filled["evaluation"] = {"primary": _PRIMARY[task], **evaluation}
@@ -299,9 +315,12 @@ class Recipe(Section):
         return self
 
     @model_validator(mode="after")
-    def _series_have_no_texts(self) -> Self:
+    def _series_alone(self) -> Self:
         if self.task == "series" and self.data.split.method == "by_text":
             raise ValueError("data.split.method by_text: a series has no texts")
+        altered = [name for name, arm in self.arms.items() if arm.augment]
+        if altered and self.task != "series":
+            raise ValueError(f"arms.{altered[0]}.augment needs task: series")
         return self
 
     def _unfit(self, arm: ArmSection) -> list[str]:
