@@ -9,22 +9,42 @@ from typing import Any, Literal, Self, get_args
 from pydantic import Field, field_validator, model_validator
 
 from graft.config.problem_types import LOSSES, PRIMARY, ProblemType, misfits
-from graft.config.sections import ArmSection, BaseSection, PairLoss, Section
+from graft.config.section import Section
+from graft.config.sections import ArmSection, BaseSection, PairLoss
+from graft.config.series import OWN_BASE, EncoderSection, SeriesSection
 from graft.core.facts import SINGLE_LABEL
 
-TaskName = Literal["pairs", "classification"]
+TaskName = Literal["pairs", "classification", "series"]
 BASELINES: Mapping[str, tuple[str, ...]] = {
     "pairs": ("majority", "tfidf", "base", "frozen_probe"),
     "classification": ("majority", "tfidf", "table", "tfidf_table", "base"),
+    "series": ("majority", "euclidean", "dtw", "features", "rocket", "base"),
 }
-_PRIMARY = {"pairs": "spearman", "classification": "balanced_accuracy"}
-_LOSS = {"pairs": "cosine_similarity", "classification": "cross_entropy"}
+_PRIMARY = {
+    "pairs": "spearman",
+    "classification": "balanced_accuracy",
+    "series": "balanced_accuracy",
+}
+_LOSS = {
+    "pairs": "cosine_similarity",
+    "classification": "cross_entropy",
+    "series": "cross_entropy",
+}
+_POOLING = {
+    "classification": ("base", "mean", "cls"),
+    "series": ("base", "mean", "last", "attention"),
+}
 # Baselines that read table columns, and those that can be trained on a few rows of each class.
 OF_TABLE = ("table", "tfidf_table")
 OF_TEXTS = ("tfidf", "tfidf_table", "base")
 LeakKind = Literal[
-    "exact", "normalised", "near", "shared_text", "shared_texts_all", "group", "time"
+    "exact", "normalised", "near", "shared_text", "shared_texts_all", "group", "overlap", "time"
 ]
+# What gives a series away, and how alike two must be: days of a year correlate by 0.95.
+_SERIES_LEAKAGE = {
+    "policy": ("exact", "normalised", "group", "overlap", "time"),
+    "near_threshold": 0.99,
+}
 
 
 class SplitSection(Section):
@@ -50,10 +70,15 @@ class LeakageSection(Section):
 
     policy: tuple[LeakKind, ...] = Field(
         ("exact", "normalised", "shared_texts_all", "group", "time"),
-        description="The kinds that make a row unclean and the finding fail.",
+        description="The kinds that make a row unclean and the finding fail; of series [exact, "
+        "normalised, group, overlap, time] if left out.",
     )
     near_threshold: float = Field(
-        0.9, gt=0, le=1, description="Jaccard similarity of word 3-grams that counts as near."
+        0.9,
+        gt=0,
+        le=1,
+        description="Jaccard similarity of word 3-grams that counts as near; of series the "
+        "correlation, 0.99 if left out.",
     )
 
 
@@ -61,7 +86,8 @@ class DataSection(Section):
     """The rows: files, columns by role, splits."""
 
     train: str | tuple[str, ...] = Field(
-        description="JSONL, JSON, CSV, TSV, Parquet, Arrow (each also .gz) or a datasets folder."
+        description="JSONL, JSON, CSV, TSV, Parquet, Arrow, .ts (each also .gz), NumPy or a "
+        "datasets folder."
     )
     validation: str | None = Field(None, description="Split from the training rows if left out.")
     test: str | None = Field(None, description="Split from the rows if left out.")
@@ -89,6 +115,7 @@ class DataSection(Section):
         min_length=1,
         description="What stands between the labels of a row where the column holds texts.",
     )
+    series: SeriesSection = SeriesSection()
     positive: str | None = Field(
         None, description="The positive one of two classes; the last in order if left out."
     )
@@ -217,6 +244,10 @@ def with_task_defaults(plain: Mapping[str, Any], task: str) -> dict[str, Any]:
     kind = ""
     if task != "pairs" and isinstance(data, Mapping):
         kind = str(data.get("problem_type", SINGLE_LABEL))
+    if task == "series" and isinstance(data, Mapping):
+        leakage = data.get("leakage", {})
+        if isinstance(leakage, Mapping):
+            filled["data"] = {**data, "leakage": {**_SERIES_LEAKAGE, **leakage}}
     evaluation = filled.get("evaluation", {})
     if isinstance(evaluation, Mapping):
         chosen = {"primary": PRIMARY.get(kind, _PRIMARY[task])}
@@ -227,10 +258,18 @@ def with_task_defaults(plain: Mapping[str, Any], task: str) -> dict[str, Any]:
     if isinstance(arms, Mapping):
         loss = LOSSES.get(kind, (_LOSS[task],))[0]
         filled["arms"] = {
-            name: {"loss": loss, **arm} if isinstance(arm, Mapping) else arm
+            name: _with_own_base({"loss": loss, **arm}, task) if isinstance(arm, Mapping) else arm
             for name, arm in arms.items()
         }
-    return filled
+    return _with_own_base(filled, task)
+
+
+def _with_own_base(plain: Mapping[str, Any], task: str) -> dict[str, Any]:
+    """Return the recipe or arm with the encoder of the recipe as its base where it names none."""
+    base = plain.get("base", {})
+    if task != "series" or not isinstance(base, Mapping):
+        return dict(plain)
+    return {**plain, "base": {"model": OWN_BASE, **base}}
 
 
 def _baselines(data: object, task: str) -> tuple[str, ...]:
@@ -252,6 +291,7 @@ class Recipe(Section):
     task: TaskName = Field("pairs", description="Kind of task.")
     seed: int = Field(42, ge=0, description="The one seed; every use of chance derives from it.")
     base: BaseSection = BaseSection()
+    encoder: EncoderSection = EncoderSection()
     data: DataSection
     arms: dict[str, ArmSection] = Field(
         description="Ways to adapt the base, by name; `{}` where there is a table and no text."
@@ -281,7 +321,7 @@ class Recipe(Section):
     @model_validator(mode="after")
     def _fits_the_task(self) -> Self:
         known, wrong = BASELINES[self.task], []
-        few = r"(@[1-9][0-9]*)?" if self.task == "classification" else ""
+        few = "" if self.task == "pairs" else r"(@[1-9][0-9]*)?"
         for name in self.baselines:
             if not re.fullmatch(rf"({'|'.join(known)}){few}", name):
                 wrong.append(f"'{name}' is no baseline of {self.task}; they are {list(known)}")
@@ -297,6 +337,7 @@ class Recipe(Section):
                 wrong.append(f"arms.{name}: {arm.loss} is no loss of {named}: {list(losses)}")
             if arm.classifier.table and not self.data.table:
                 wrong.append(f"arms.{name}.classifier.table needs data.table")
+            wrong += [f"arms.{name}.{what}" for what in self._unfit(arm)]
         wrong += self._without_columns()
         wrong += [] if of_pairs else misfits(self)
         if wrong:
@@ -315,6 +356,36 @@ class Recipe(Section):
             "data.texts is empty, and an arm adapts an encoder of texts: name the text columns, or "
             "give no arms (`arms: {}`) to compare the baselines of the table"
         ]
+
+    @model_validator(mode="after")
+    def _series_alone(self) -> Self:
+        if self.task == "series" and self.data.split.method == "by_text":
+            raise ValueError("data.split.method by_text: a series has no texts")
+        altered = [name for name, arm in self.arms.items() if arm.augment]
+        if altered and self.task != "series":
+            raise ValueError(f"arms.{altered[0]}.augment needs task: series")
+        return self
+
+    def _unfit(self, arm: ArmSection) -> list[str]:
+        """Return what of an arm the task does not have."""
+        pooling = arm.classifier.pooling
+        poolings = _POOLING.get(self.task, (pooling,))
+        wrong = []
+        if pooling not in poolings:
+            wrong.append(f"classifier.pooling {pooling}: of {self.task} one of {list(poolings)}")
+        if self.task == "series" and arm.method == "lora":
+            wrong.append("method lora: encoders of series are small; use full or head")
+        if self.task == "series" and arm.classifier.texts != "joint":
+            wrong.append("classifier.texts: a series has no texts")
+        if self.task == "series" and arm.base.max_seq_length is not None:
+            wrong.append("base.max_seq_length: a series is read whole")
+        return wrong
+
+    @property
+    def makes_base(self) -> bool:
+        """True if the base of the experiment, or of an arm, is the encoder of the recipe."""
+        models = [self.base.model, *(arm.base.model for arm in self.arms.values())]
+        return self.task == "series" and OWN_BASE in models
 
     @property
     def _no_texts(self) -> bool:

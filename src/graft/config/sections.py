@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from contextvars import ContextVar
-from typing import TYPE_CHECKING, Literal, Self
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
+
+from graft.config.augmentation import AugmentSection
+from graft.config.section import Section
 
 Schedule = Literal[
     "linear", "cosine", "constant", "polynomial", "one_cycle", "cosine_with_restarts"
@@ -18,39 +20,14 @@ ClassLoss = Literal["cross_entropy", "focal", "binary_cross_entropy", "mse"]
 Loss = PairLoss | ClassLoss
 
 
-Reads = set[tuple[int, str]]
-_reads: ContextVar[Reads | None] = ContextVar("reads", default=None)
-
-
-def record_reads() -> Reads:
-    """Return a set that from now on takes up `(id of the section, option)` of every read."""
-    reads: Reads = set()
-    _reads.set(reads)
-    return reads
-
-
-class Section(BaseModel):
-    """A part of a recipe: immutable, and an unknown key is an error."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-    if not TYPE_CHECKING:
-
-        def __getattribute__(self, name: str) -> object:
-            """Return the attribute, and note that something read it."""
-            reads = _reads.get()
-            if reads is not None:
-                reads.add((id(self), name))
-            return super().__getattribute__(name)
-
-
 class BaseSection(Section):
     """The pretrained model that is adapted."""
 
     model: str = Field(
         "all-MiniLM-L6-v2",
         description="A folder, the name of the embedded model, or a name on the hub, looked for "
-        "in this order.",
+        "in this order. Of series a folder, or `encoder`, the default there: the one that the "
+        "recipe describes under that name.",
     )
     revision: str | None = Field(None, description="Revision on the hub.")
     max_seq_length: int | None = Field(
@@ -81,8 +58,10 @@ class ClassifierSection(Section):
         description="joint: the text columns as one text, parted by the separator; towers: each "
         "through the same encoder, embeddings side by side.",
     )
-    pooling: Literal["base", "mean", "cls"] = Field(
-        "base", description="base: as the base pools, mean where it does not say."
+    pooling: Literal["base", "mean", "cls", "last", "attention"] = Field(
+        "base",
+        description="base: as the base pools, mean where it does not say; cls of texts, last and "
+        "attention of series.",
     )
     table: bool = Field(
         False, description="Put the table columns beside the embedding before the head."
@@ -233,6 +212,9 @@ class ArmSection(Section):
     classifier: ClassifierSection = ClassifierSection()
     rows_per_class: int | None = Field(
         None, ge=1, description="Train on so many rows of each class, drawn by the seed."
+    )
+    augment: AugmentSection | None = Field(
+        None, description="Altered copies of the training rows of a series task."
     )
     reference: str | None = Field(
         None, description="Run of the headline verdict; evaluation.reference if left out."

@@ -22,6 +22,7 @@ class RowFacts:
             are graded, or numbers.
         problem_type: Whether a row has one class, any number of labels, or a number to predict, by
             the names of Hugging Face.
+        channels: Names of the channels of a series. Empty for rows that are no series.
 
     Example:
         >>> RowFacts(texts=("review",), classes=("no", "yes")).binary
@@ -33,6 +34,7 @@ class RowFacts:
     categories: tuple[str, ...] = ()
     classes: tuple[str, ...] = ()
     problem_type: str = SINGLE_LABEL
+    channels: tuple[str, ...] = ()
 
     @property
     def table(self) -> tuple[str, ...]:

@@ -44,6 +44,7 @@ class RunPaths:
     plan = _Inside("plan.json")
     history = _Inside("history.jsonl")
     ledger = _Inside("ledger.json")
+    augmentation = _Inside("augmentation.json")
     supervision = _Inside("supervision.json")
     probes = _Inside("probes.json")
     options = _Inside("options.json")
@@ -100,6 +101,7 @@ class ExperimentPaths:
     fingerprints = _Inside("data", "fingerprints.json")
     comparison = _Inside("comparison.json")
     findings = _Inside("findings.json")
+    untrained = _Inside("untrained", "model")
     report = _Inside("report.html")
 
     def run(self, name: str) -> RunPaths:

@@ -1,9 +1,7 @@
-"""Tables put together to one data set: roles, checks, ids and splits."""
+"""Tables put together to one data set: classes, draws and splits."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,38 +11,19 @@ from graft.config.recipe import DataSection, TaskName
 from graft.core.errors import DataError, Problem
 from graft.core.facts import MULTI_LABEL, SINGLE_LABEL, RowFacts
 from graft.core.roles import Split
-from graft.data.badrows import settle
-from graft.data.checks import check_rows
 from graft.data.classes import alike, classes_of, unlearnable
-from graft.data.columns import ALIASES, OPTIONAL_ROLES, assign_columns, missing_column
 from graft.data.dataset import Dataset
+from graft.data.joining import Source, join
 from graft.data.label_sets import label_names, with_label_columns
-from graft.data.readers import Table
-from graft.data.reading import Layout, layout_of, name_problems
+from graft.data.reading import Layout, layout_of
 from graft.data.sampling import drawn_rows
 from graft.data.splits import WORDS, deal
-from graft.data.tabular import with_numbers
 from graft.data.targets import target_notes
 
 NO_VALIDATION = (
     "there are no validation rows: the last weights are kept and thresholds are chosen on "
     "training rows"
 )
-
-
-@dataclass(frozen=True, eq=False)
-class Source:
-    """One file (or frame) and what its rows are for.
-
-    Args:
-        split: What the recipe names it as.
-        prefix: First part of the ids of its rows.
-        table: Its records.
-    """
-
-    split: Split
-    prefix: str
-    table: Table
 
 
 def assemble(
@@ -66,27 +45,9 @@ def assemble(
     Raises:
         DataError: `problems`, and whatever is wrong with columns and rows of the tables.
     """
-    layout = layout_of(section, task)
-    columns, notes, found = _columns(sources, section, layout)
-    if columns and not found:
-        tables = [source.table for source in sources]
-        layout, typed, found = with_numbers(layout, tables, section.slices)
-        notes += typed
-    problems = problems + found
-    parts = []
-    for source in sources if columns and not found else ():
-        try:
-            part, left_out = _part(source, columns, section, layout)
-            parts.append(part)
-            notes += left_out
-        except DataError as error:
-            problems += error.problems
-    if "time" in columns and len({part["time"].dtype for part in parts}) > 1:
-        what = f"column '{columns['time']}' holds numbers in one file and dates in another"
-        problems.append(Problem("data", what, "write the times in one way"))
-    if problems:
-        raise DataError("data", problems)
-    frame, drawn = _drawn(pd.concat(parts, ignore_index=True), section, seed, layout)
+    joined = join(sources, section, layout_of(section, task), problems)
+    columns, layout, notes = joined.columns, joined.layout, list(joined.notes)
+    frame, drawn = _drawn(joined.frame, section, seed, layout)
     frame, facts, found_notes = _labelled(frame, columns["label"], section, layout)
     frame["split"], method = _splits(frame, section, seed, facts)
     strange = unlearnable(frame, facts) if facts.classes else []
@@ -99,80 +60,6 @@ def assemble(
     existing = dict.fromkeys(name for source in sources for name in source.table.frame.columns)
     ignored = tuple(name for name in existing if name not in read)
     return Dataset(frame, columns, section.slices, ignored, method, facts, tuple(notes))
-
-
-def _columns(
-    sources: list[Source], section: DataSection, layout: Layout
-) -> tuple[dict[str, str], list[str], list[Problem]]:
-    """Return role to column for all tables, what to note, and what is wrong."""
-    if not sources:
-        return {}, [], []
-    first = sources[0].table
-    named = dict.fromkeys((*layout.named, *section.slices))
-    try:
-        columns, problems = _assigned(first, section, layout), []
-    except DataError as error:
-        columns, problems = {}, list(error.problems)
-    asked = {ALIASES.get(role, role) for role in section.columns}
-    notes = []
-    problems += name_problems(layout, section.slices, columns)
-    for role in [role for role in OPTIONAL_ROLES if role in columns and role not in asked]:
-        column = columns[role]
-        lacking = [s.table.name for s in sources if column not in s.table.frame.columns]
-        if lacking:
-            del columns[role]
-            notes.append(f"column '{column}' is not used as {role}: {lacking} have none")
-        else:
-            notes.append(f"column '{column}' is taken as {role} because of its name")
-    problems += _absent(sources, [*dict.fromkeys([*columns.values(), *named])])
-    return columns, notes, problems
-
-
-def _assigned(table: Table, section: DataSection, layout: Layout) -> dict[str, str]:
-    # A slice may be a group too, but no label.
-    free = {name for role in OPTIONAL_ROLES for name in layout.customary[role]}
-    slices = [name for name in section.slices if name.lower() not in free]
-    return assign_columns(
-        list(table.frame.columns),
-        section.columns,
-        table.name,
-        layout.required,
-        customary=layout.customary,
-        taken=() if layout.of_pairs else (*layout.named, *slices),
-    )
-
-
-def _absent(sources: Iterable[Source], wanted: list[str]) -> list[Problem]:
-    problems = []
-    for table in [source.table for source in sources]:
-        existing = list(table.frame.columns)
-        absent = [column for column in wanted if column not in existing]
-        problems += [missing_column(table.name, column, existing) for column in absent]
-    return problems
-
-
-def _part(
-    source: Source, columns: dict[str, str], section: DataSection, layout: Layout
-) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """Return the good rows of one table under their names, and the notes on the others."""
-    table = source.table
-    names = {**columns, **{name: name for name in (*layout.named, *section.slices)}}
-    picked = pd.DataFrame({name: table.frame[column] for name, column in names.items()})
-    clean, bad = check_rows(picked, table.source_rows, section.label_range, layout)
-    notes = settle(table.name, bad, section.on_bad_rows)
-    if clean.empty:
-        what = f"none of its {len(picked)} rows can be used"
-        raise DataError(table.name, [Problem(table.name, what, f"mend them; {notes[1]}")])
-    source_rows = table.source_rows[clean.index]
-    own = pd.DataFrame(
-        {
-            "row": [f"{source.prefix}:{row}" for row in source_rows],
-            "split": source.split.value,
-            "source": table.name,
-            "source_row": source_rows,
-        }
-    )
-    return pd.concat([own, clean.reset_index(drop=True)], axis=1), (*table.notes, *notes)
 
 
 def _drawn(

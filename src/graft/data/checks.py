@@ -11,13 +11,17 @@ import pandas as pd
 from graft.data.badrows import BadRow, shown
 from graft.data.cells import MISSING, is_empty, is_missing, number_of, word_of
 from graft.data.classes import class_names
+from graft.data.columns import SPAN_ROLES
 from graft.data.label_sets import label_sets
 from graft.data.normal_form import is_blank
 from graft.data.reading import PAIRS, Layout
+from graft.data.series import COLUMN, series_of, unread_cells
 from graft.data.tabular import names_of, numbers_of
 from graft.data.targets import target_numbers
+from graft.data.times import times_of
+from graft.data.windows import backward
 
-ISO_FIX = "write a number or an ISO 8601 date such as 2024-05-31T12:00:00"
+_TIMES = ("time", *SPAN_ROLES)
 
 
 def check_rows(
@@ -31,8 +35,9 @@ def check_rows(
     Of pairs, texts must be strings with a visible character, and labels finite numbers (or strings
     that are numbers) in the label range, which is scaled to 0..1. Of a classification, labels are
     names, several names or a number, a row may lack texts and table values but not all of them, and
-    numbers are finite. Groups must be filled, times are numbers or ISO 8601 dates. All other
-    columns are turned into strings, with `(missing)` for an empty cell.
+    numbers are finite. Groups must be filled, times are numbers or ISO 8601 dates. Series have a
+    value and none that is infinite. All other columns are turned into strings, with `(missing)` for
+    an empty cell.
 
     Args:
         frame: Role columns under their roles, other columns under their names.
@@ -51,28 +56,45 @@ def check_rows(
         >>> clean["label"].tolist(), [item.what for item in bad]
         ([1.0], ["sentence1 is empty: ' '", "label is 'yes', not a number"])
     """
-    clean, bad = frame.copy(), []
+    unread = unread_cells(frame, rows)
+    frame, rows = _without(unread, frame, rows)
+    clean, bad = frame.copy(), list(unread)
     for name in frame.columns:
-        column = frame[name]
-        if name in layout.texts:
-            clean[name], found = _texts(column, rows, may_lack=not layout.of_pairs)
-        elif name in layout.numbers:
-            clean[name], found = numbers_of(column, rows)
-        elif name in layout.table:
-            clean[name], found = names_of(column, rows)
-        elif name == "label":
-            clean[name], found = _labels(column, rows, label_range, layout)
-        elif name == "time":
-            clean[name], found = _times(column, rows)
-        else:
-            clean[name] = [word_of(value) for value in column]
-            found = _groups(column, rows) if name == "group" else []
+        clean[name], found = _column(frame[name], rows, label_range, layout)
         bad += found
     if not layout.of_pairs:
         bad += _hollow(clean, rows, layout)
+    if layout.series:
+        bad += backward(clean, rows)
+    return _without(bad, clean, rows)[0], bad
+
+
+def _column(
+    column: pd.Series[Any], rows: np.ndarray, label_range: tuple[float, float], layout: Layout
+) -> tuple[Any, list[BadRow]]:
+    """Return the clean values of a column, and the rows that have none."""
+    name = column.name
+    if name == COLUMN and layout.series:
+        return column, series_of(column, rows)
+    if name in layout.texts:
+        return _texts(column, rows, may_lack=not layout.of_pairs)
+    if name in layout.table:
+        return (numbers_of if name in layout.numbers else names_of)(column, rows)
+    if name == "label":
+        return _labels(column, rows, label_range, layout)
+    if name in _TIMES:
+        return times_of(column, rows)
+    words = [word_of(value) for value in column]
+    return words, _groups(column, rows) if name == "group" else []
+
+
+def _without(
+    bad: list[BadRow], frame: pd.DataFrame, rows: np.ndarray
+) -> tuple[pd.DataFrame, np.ndarray]:
+    """Return the rows that are not among the bad ones, and their numbers."""
     wrong = {item.row for item in bad}
     kept = np.fromiter((int(row) not in wrong for row in rows), bool, len(rows))
-    return clean[kept], bad
+    return frame[kept], rows[kept]
 
 
 def _texts(
@@ -158,21 +180,3 @@ def _graded(
             for row, number in zip(rows[outside], values[outside], strict=True)
         ]
     return (values - low) / (high - low), bad
-
-
-def _times(column: pd.Series[Any], rows: np.ndarray) -> tuple[pd.Series[Any], list[BadRow]]:
-    numbers = np.array([number_of(value) for value in column], dtype=np.float64)
-    parsed: pd.Series[Any] = pd.Series(numbers, index=column.index)
-    if np.isnan(numbers).mean() > 0.5:
-        words = [None if is_missing(value) else str(value) for value in column]
-        stamps = pd.to_datetime(
-            pd.Series(words, index=column.index), errors="coerce", utc=True, format="ISO8601"
-        )
-        # UTC without a zone: sorts and saves as plain numbers.
-        parsed = stamps.dt.tz_convert(None).astype("datetime64[us]")
-    bad = [
-        BadRow(int(row), f"time is {shown(value)}, which cannot be read", ISO_FIX)
-        for row, value, wrong in zip(rows, column, parsed.isna(), strict=True)
-        if wrong
-    ]
-    return parsed, bad

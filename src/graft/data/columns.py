@@ -19,9 +19,14 @@ CUSTOMARY: dict[str, tuple[str, ...]] = {
     "label": ("label", "labels", "score", "scores"),
     "group": ("group", "group_id"),
     "time": ("time", "timestamp", "date"),
+    "item": ("item", "item_id", "series_id", "unique_id"),
+    "start": ("start", "start_time"),
+    "end": ("end", "end_time"),
 }
 PAIR_ROLES = ("sentence1", "sentence2", "label")
 OPTIONAL_ROLES = ("group", "time")
+# When the window of a series begins and ends.
+SPAN_ROLES = ("start", "end")
 ALIASES = {"score": "label"}
 
 

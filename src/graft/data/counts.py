@@ -18,6 +18,8 @@ from graft.data.classes import class_counts
 from graft.data.dataset import PAIR_FACTS, fingerprint
 from graft.data.inputs import whole_inputs
 from graft.data.normal_form import Key, is_blank
+from graft.data.series import COLUMN
+from graft.data.shapes import series_shape
 
 BINS = 10
 NUMBER_BINS = 5
@@ -59,6 +61,7 @@ def split_report(
         lengths=tuple(TextLengths(text, _invisible(frame[text])) for text in facts.texts),
         fingerprint=fingerprint(frame, facts),
         missing={} if facts.of_pairs else _missing(frame, facts),
+        series=series_shape(frame[COLUMN].tolist(), facts.channels) if facts.channels else None,
     )
 
 

@@ -14,6 +14,7 @@ from graft.core.errors import DataError, Problem
 from graft.core.facts import RowFacts
 from graft.core.jsonable import dumps
 from graft.core.roles import Split
+from graft.data.series import COLUMN, as_lists, series_digest
 
 TEXTS = ("sentence1", "sentence2")
 PAIR_FACTS = RowFacts(texts=TEXTS)
@@ -32,7 +33,9 @@ class Dataset:
             with a column `y_0`, `y_1`, … of 0 and 1 for each, or the number to predict; where there
             are such columns `group` as str and `time`), and the slice columns as str. A
             classification has its text columns (str, "" where one is missing) and its table columns
-            (float with NaN, or str with `(missing)`) under their own names.
+            (float with NaN, or str with `(missing)`) under their own names. Of series `series` is a
+            column of float32 arrays [time, channels], NaN where a value is missing, and where there
+            are such columns `start` and `end` say when a window begins and ends.
         columns: Role to the name of its column in the files.
         slices: Columns by which metrics are reported too.
         ignored: Columns of the files that nothing reads.
@@ -75,7 +78,7 @@ class Dataset:
         """Return the rows of `split` under the names of the files, in a form that reads back.
 
         Labels of a classification are the names of their classes, of several labels a list of them;
-        a number that is missing is None.
+        a number that is missing is None. Series are lists of time steps.
         """
         rows = self.rows(split)
         kept = () if self.facts.of_pairs else (*self.facts.texts, *self.facts.table)
@@ -84,6 +87,8 @@ class Dataset:
             numbers = rows[list(self.facts.numbers)].astype(object)
             labels = rows["label"] if self.facts.regression else self._names(rows)
             rows = rows.assign(label=labels, **numbers.where(numbers.notna(), None))
+        if self.facts.channels:
+            rows[COLUMN] = rows[COLUMN].map(as_lists)
         return rows[list(names)].rename(columns=names)
 
     def _names(self, rows: pd.DataFrame) -> list[Any]:
@@ -114,6 +119,8 @@ def fingerprint(frame: pd.DataFrame, facts: RowFacts = PAIR_FACTS) -> str:
     digest = hashlib.sha256(json.dumps(columns).encode())
     if not facts.of_pairs:
         digest.update(dumps(facts).encode())
+    if facts.channels:
+        frame = frame.assign(**{COLUMN: frame[COLUMN].map(series_digest)})
     for values in zip(*(frame[column].tolist() for column in columns), strict=True):
         digest.update(json.dumps([str(value) for value in values]).encode() + b"\n")
     return digest.hexdigest()

@@ -7,10 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from graft.config.recipe import DataSection, TaskName
+from graft.config.series import SeriesSection
 from graft.core.errors import Problem
 from graft.core.facts import SINGLE_LABEL, RowFacts
-from graft.data.columns import CUSTOMARY, OPTIONAL_ROLES, PAIR_ROLES, nearest
+from graft.data.columns import CUSTOMARY, OPTIONAL_ROLES, PAIR_ROLES, SPAN_ROLES, nearest
 from graft.data.dataset import OWN_COLUMNS, PAIR_FACTS
+from graft.data.series import COLUMN
+from graft.data.series_columns import series_column
 
 # What predictions of a classification add to its rows.
 _PREDICTED = re.compile(r"score|predicted|threshold|leaked|[py]_[0-9]+")
@@ -31,6 +34,9 @@ class Layout:
             pairs, which is graded.
         separator: What stands between several labels that are one text.
         customary: Role to the names by which its column is known.
+        optional: Roles that may have a column.
+        series: True if each row is a series.
+        channels: Names of the channels of a series, as far as they are known.
     """
 
     required: tuple[str, ...]
@@ -41,6 +47,9 @@ class Layout:
     problem_type: str | None = None
     separator: str = "|"
     customary: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: CUSTOMARY)
+    optional: tuple[str, ...] = OPTIONAL_ROLES
+    series: bool = False
+    channels: tuple[str, ...] = ()
 
     @property
     def of_pairs(self) -> bool:
@@ -57,7 +66,7 @@ class Layout:
         numbers = tuple(name for name in self.table if name in self.numbers)
         categories = tuple(name for name in self.table if name not in self.numbers)
         kind = self.problem_type or SINGLE_LABEL
-        return RowFacts(self.texts, numbers, categories, classes, kind)
+        return RowFacts(self.texts, numbers, categories, classes, kind, self.channels)
 
 
 PAIRS = Layout(required=PAIR_ROLES, texts=PAIR_FACTS.texts)
@@ -72,6 +81,17 @@ def layout_of(section: DataSection, task: TaskName) -> Layout:
     """
     if task == "pairs":
         return PAIRS
+    customary = {**CUSTOMARY, "label": (*CUSTOMARY["label"], *_CLASS_NAMES)}
+    if task == "series":
+        return Layout(
+            required=(COLUMN, "label"),
+            texts=(),
+            problem_type=SINGLE_LABEL,
+            customary=_of_series(section.series, customary),
+            optional=(*OPTIONAL_ROLES, "item", *SPAN_ROLES),
+            series=True,
+            channels=section.series.channels,
+        )
     return Layout(
         required=("label",),
         texts=section.texts,
@@ -79,8 +99,17 @@ def layout_of(section: DataSection, task: TaskName) -> Layout:
         categorical=section.categorical,
         problem_type=section.problem_type,
         separator=section.label_separator,
-        customary={**CUSTOMARY, "label": (*CUSTOMARY["label"], *_CLASS_NAMES)},
+        customary=customary,
     )
+
+
+def _of_series(
+    section: SeriesSection, customary: Mapping[str, tuple[str, ...]]
+) -> Mapping[str, tuple[str, ...]]:
+    names = {**customary, COLUMN: (series_column(section),)}
+    # NumPy files call what is to be learned `y`.
+    names["label"] = (*customary["label"], "y")
+    return {**names, "item": (section.item.lower(),)} if section.item else names
 
 
 def name_problems(
@@ -109,7 +138,7 @@ def name_problems(
 
 
 def _is_own(name: str, layout: Layout) -> bool:
-    own = {*OWN_COLUMNS, *layout.required, *OPTIONAL_ROLES}
+    own = {*OWN_COLUMNS, *layout.required, *layout.optional}
     return name in own or (not layout.of_pairs and _PREDICTED.fullmatch(name) is not None)
 
 

@@ -22,6 +22,7 @@ from graft.core.facts import RowFacts
 from graft.core.files import read_json, write_json
 from graft.core.layout import RunPaths
 from graft.core.roles import Split
+from graft.data.storage import load_splits
 from graft.evaluate.fusion_folder import is_fusion, predict_fusion
 from graft.evaluate.predictions import decision_split, probed_rows, write_predictions
 from graft.evaluate.spread import text_spread
@@ -134,7 +135,7 @@ def _predict(job: FreshJob, artefact: FreshArtefact, rows: pd.DataFrame) -> floa
 
 def _main(request: Path) -> None:
     job = read_json(request, FreshJob)
-    rows = pd.read_parquet(job.splits)
+    rows = load_splits(Path(job.splits)).frame
     seconds = tuple(_predict(job, artefact, rows) for artefact in job.artefacts)
     write_json(Path(job.answer), FreshAnswer(seconds))
 

@@ -12,6 +12,7 @@ from torch import nn
 
 from graft.core.errors import NonFiniteError
 from graft.core.roles import Split
+from graft.data.series import COLUMN as SERIES
 from graft.models.batches import batches
 from graft.tasks.protocol import Array, Example, Task
 
@@ -77,6 +78,8 @@ def write_predictions(
 ) -> None:
     """Write one Parquet file per split: rows, labels, predictions and the decision threshold.
 
+    Series are left out.
+
     Args:
         task: Chooses the threshold.
         rows: Rows of every split in `files`, with `row`, `split`, texts, label and slices.
@@ -86,7 +89,8 @@ def write_predictions(
     """
     plain = {name: values for name, values in columns.items() if values.ndim == 1}
     # All at once: column by column, hundreds of classes would be copied as often.
-    frame = pd.concat([rows.reset_index(drop=True), pd.DataFrame(plain)], axis=1)
+    known = rows.drop(columns=SERIES, errors="ignore").reset_index(drop=True)
+    frame = pd.concat([known, pd.DataFrame(plain)], axis=1)
     deciding = decision_split(frame)
     threshold = task.decide(frame[frame["split"] == deciding])
     if threshold is not None:

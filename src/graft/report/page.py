@@ -194,7 +194,7 @@ def context(evidence: Evidence) -> dict[str, Any]:
         "reasons": read_runs(evidence),
         "errors_sentence": _errors_sentence(evidence),
         "use_sentence": "The model folder is a standard one: Graft is not needed to use it."
-        if evidence.facts.of_pairs or len(evidence.facts.texts) == 1
+        if evidence.facts.of_pairs or evidence.facts.channels or len(evidence.facts.texts) == 1
         else "Graft puts the columns of a row together as in training.",
         "codes": [(arm, loading_code(evidence, arm)) for arm in evidence.arms],
         "definitions": _definitions(evidence),

@@ -13,6 +13,7 @@ from torch import nn
 
 from graft.audits.probing import probe_end, probe_start
 from graft.config.sections import ArmSection
+from graft.core.augmentation import Augmentation
 from graft.core.costs import RunCost
 from graft.core.errors import ModelError, Problem
 from graft.core.facts import RowFacts
@@ -24,6 +25,7 @@ from graft.core.plan import ResolvedPlan
 from graft.core.probes import Probes
 from graft.core.roles import Split
 from graft.core.seeds import generator
+from graft.data.augmentation import augmented_rows
 from graft.data.sampling import rows_per_class
 from graft.evaluate.predictions import (
     decision_split,
@@ -63,6 +65,7 @@ class PreparedArm:
         examples: Training rows, tokenised.
         limit: Largest micro-batch.
         tokens_at_once: Tokens of a micro-batch, as a mean.
+        augmentation: What was added to the training rows, None if nothing was.
     """
 
     name: str
@@ -74,6 +77,7 @@ class PreparedArm:
     examples: Sequence[Example]
     limit: MicroBatchLimit
     tokens_at_once: float
+    augmentation: Augmentation | None = None
 
 
 def prepare_arm(experiment: Experiment, name: str, rows: pd.DataFrame) -> PreparedArm:
@@ -87,6 +91,8 @@ def prepare_arm(experiment: Experiment, name: str, rows: pd.DataFrame) -> Prepar
     dealt = _dealt_rows(rows, Split.train, arm, seed, experiment.facts)
     train_rows = rows_per_class(dealt, arm.rows_per_class, seed)
     model, load = experiment.task.build(arm, base, seed, train_rows)
+    # The model was built on the rows themselves: what is fitted on them knows no copies.
+    train_rows, added = _with_copies(train_rows, arm, seed, experiment.facts.classes)
     examples = experiment.task.prepare(train_rows, model)
     # Rows with a text, or the encoder would count as never read.
     read = [example for example in examples if experiment.task.tokens(example)]
@@ -101,7 +107,14 @@ def prepare_arm(experiment: Experiment, name: str, rows: pd.DataFrame) -> Prepar
     plan = resolve_plan(arm, assignment, len(examples))
     limit = resolve_limit(experiment.task, model, arm, plan, examples)
     at_once = mean_tokens(experiment.task, arm.training, examples, limit)
-    return PreparedArm(name, arm, base, model, load, plan, examples, limit, at_once)
+    return PreparedArm(name, arm, base, model, load, plan, examples, limit, at_once, added)
+
+
+def _with_copies(
+    rows: pd.DataFrame, arm: ArmSection, seed: int, classes: tuple[str, ...]
+) -> tuple[pd.DataFrame, Augmentation | None]:
+    """Return the training rows and their altered copies, if the arm asks for any."""
+    return augmented_rows(rows, arm.augment, seed, classes) if arm.augment else (rows, None)
 
 
 def _dealt_rows(
@@ -176,6 +189,8 @@ def train_prepared(
     paths = experiment.paths.run(prepared.name)
     write_json(paths.load, prepared.load)
     write_json(paths.plan, prepared.plan)
+    if prepared.augmentation:
+        write_json(paths.augmentation, prepared.augmentation)
     probes = _look_before(experiment, prepared, paths)
     ledger = train(training_job(experiment, prepared, rows, paths))
     write_json(paths.ledger, ledger)

@@ -181,14 +181,15 @@ def _linear(rows: BaselineRows, parts: list[tuple[str, Any, Any]]) -> FittedBase
     return _fitted(rows, fitted_linear(learner, features, columns, labels, learner.sparse, seed))
 
 
-def _predict(fit: Fit, rows: BaselineRows) -> dict[str, Array]:
+def predicted(fit: Fit, rows: BaselineRows) -> dict[str, Array]:
+    """Return the prediction columns of a baseline that is fitted to the training rows."""
     return answers(fit(rows).outputs(rows.predicted), rows.facts.problem_type)
 
 
-def _predict_base(rows: BaselineRows) -> dict[str, Array]:
-    """Predict with the embeddings beside, so that the texts can be mapped."""
+def predicted_by_base(rows: BaselineRows) -> dict[str, Array]:
+    """Return the prediction columns of `base`, and the embeddings, so that they can be mapped."""
     embeddings = {n: v for n, v in rows.encode(rows.predicted).items() if v.ndim == 2}
-    return {**_predict(base, rows), **embeddings}
+    return {**predicted(base, rows), **embeddings}
 
 
 CLASS_FITS: Mapping[str, Fit] = {
@@ -210,7 +211,8 @@ def baselines_of(problem_type: str) -> Mapping[str, Baseline]:
         "tfidf_table": f"TF-IDF and table + {learner.linear_words}",
     }
     found = {
-        name: Baseline(title, partial(_predict, CLASS_FITS[name])) for name, title in titles.items()
+        name: Baseline(words, partial(predicted, CLASS_FITS[name]))
+        for name, words in titles.items()
     }
     probe = "logistic" if problem_type != REGRESSION else "ridge"
-    return {**found, "base": Baseline(f"frozen base + {probe} probe", _predict_base)}
+    return {**found, "base": Baseline(f"frozen base + {probe} probe", predicted_by_base)}
