@@ -252,7 +252,11 @@ def with_task_defaults(plain: Mapping[str, Any], task: str) -> dict[str, Any]:
     if isinstance(evaluation, Mapping):
         chosen = {"primary": PRIMARY.get(kind, _PRIMARY[task])}
         # A base reads texts: without any, what a table adds to nothing is the question.
-        chosen |= {"reference": "majority"} if task != "pairs" and not _named(data, "texts") else {}
+        chosen |= (
+            {"reference": "majority"}
+            if task == "classification" and not _named(data, "texts")
+            else {}
+        )
         filled["evaluation"] = {**chosen, **evaluation}
     arms = filled.get("arms")
     if isinstance(arms, Mapping):
@@ -273,7 +277,10 @@ def _with_own_base(plain: Mapping[str, Any], task: str) -> dict[str, Any]:
 
 
 def _baselines(data: object, task: str) -> tuple[str, ...]:
-    no_table, no_texts = not _named(data, "table"), task != "pairs" and not _named(data, "texts")
+    no_table, no_texts = (
+        not _named(data, "table"),
+        task == "classification" and not _named(data, "texts"),
+    )
     absent = {*(OF_TABLE if no_table else ()), *(OF_TEXTS if no_texts else ())}
     return tuple(name for name in BASELINES[task] if name not in absent)
 
@@ -333,7 +340,7 @@ class Recipe(Section):
         losses = get_args(PairLoss) if of_pairs else LOSSES[kind]
         for name, arm in self.arms.items():
             if arm.loss not in losses:
-                named = "pairs" if of_pairs else kind
+                named = kind if self.task == "classification" else self.task
                 wrong.append(f"arms.{name}: {arm.loss} is no loss of {named}: {list(losses)}")
             if arm.classifier.table and not self.data.table:
                 wrong.append(f"arms.{name}.classifier.table needs data.table")
