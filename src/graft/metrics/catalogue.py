@@ -11,6 +11,7 @@ from graft.core.scores import Metric
 from graft.metrics.classification import measures_of
 from graft.metrics.clusters import CLUSTER_METRICS
 from graft.metrics.pairs import PAIR_MEASURES
+from graft.metrics.pretraining import PRETRAINING_MEASURES
 
 CATALOGUE: Mapping[str, Metric] = MappingProxyType(
     {
@@ -18,6 +19,7 @@ CATALOGUE: Mapping[str, Metric] = MappingProxyType(
         for entry in (
             *(measure.metric for measure in (*PAIR_MEASURES, *measures_of(UNKNOWN))),
             *CLUSTER_METRICS,
+            *(measure.metric for measure in PRETRAINING_MEASURES.values()),
         )
     }
 )
