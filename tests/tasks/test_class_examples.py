@@ -98,7 +98,7 @@ def test_two_classes_are_decided_by_f1_or_by_cost_and_more_by_none() -> None:
 def test_a_task_without_facts_knows_its_measures_and_baselines() -> None:
     task = task_of("classification", UNKNOWN)
     assert task.name == "classification"
-    assert task.text_roles == ()
+    assert task.embedded == ()
     assert {"majority", "tfidf", "table", "tfidf_table", "base"} <= set(task.baselines)
     assert "balanced_accuracy" in {measure.metric.name for measure in task.measures}
 
@@ -106,6 +106,6 @@ def test_a_task_without_facts_knows_its_measures_and_baselines() -> None:
 def test_the_untouched_base_gives_one_embedding_a_row(colour_encoder: Path) -> None:
     rows = colour_rows(9, 1, 3)
     found = TASK.encode_base(locate_base(str(colour_encoder)), rows)
-    assert set(found) == {"title"} == set(TASK.text_roles)
+    assert set(found) == {"title"} == set(TASK.embedded)
     assert found["title"].shape == (9, 32)
     np.testing.assert_allclose(np.linalg.norm(found["title"], axis=1), 1, atol=1e-5)

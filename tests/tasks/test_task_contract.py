@@ -143,7 +143,7 @@ def _agree(case: Case, served: Any, expected: dict[str, Any]) -> None:
     for name, values in expected.items():
         np.testing.assert_allclose(plain[name], values, atol=1e-5)
     embeddings = {name: values for name, values in served.items() if values.ndim == 2}
-    assert set(case.task.text_roles) <= set(embeddings)
+    assert set(case.task.embedded) <= set(embeddings)
     assert all(len(values) == len(case.rows) for values in embeddings.values())
 
 
@@ -162,7 +162,7 @@ def test_an_adapter_beside_the_base_and_one_merged_into_it_predict_the_same(
 
 
 def _with_embeddings(case: Case, columns: dict[str, Any]) -> dict[str, Any]:
-    return {**columns, **dict.fromkeys(case.task.text_roles, np.zeros((len(case.rows), 1)))}
+    return {**columns, **dict.fromkeys(case.task.embedded, np.zeros((len(case.rows), 1)))}
 
 
 @pytest.mark.parametrize("method", ["full", "lora", "head"])

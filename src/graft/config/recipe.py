@@ -9,13 +9,13 @@ from typing import Any, Literal, Self, get_args
 from pydantic import Field, field_validator, model_validator
 
 from graft.config.sections import ArmSection, BaseSection, ClassLoss, PairLoss, Section
-from graft.config.series import SeriesSection
+from graft.config.series import OWN_BASE, EncoderSection, SeriesSection
 
 TaskName = Literal["pairs", "classification", "series"]
 BASELINES: Mapping[str, tuple[str, ...]] = {
     "pairs": ("majority", "tfidf", "base", "frozen_probe"),
     "classification": ("majority", "tfidf", "table", "tfidf_table", "base"),
-    "series": ("majority", "base"),
+    "series": ("majority", "euclidean", "dtw", "features", "rocket", "base"),
 }
 _PRIMARY = {
     "pairs": "spearman",
@@ -26,6 +26,10 @@ _LOSS = {
     "pairs": "cosine_similarity",
     "classification": "cross_entropy",
     "series": "cross_entropy",
+}
+_POOLING = {
+    "classification": ("base", "mean", "cls"),
+    "series": ("base", "mean", "last", "attention"),
 }
 # Baselines that read table columns, and those that can be trained on a few rows of each class.
 OF_TABLE = ("table", "tfidf_table")
@@ -215,10 +219,20 @@ def with_task_defaults(plain: Mapping[str, Any], task: str) -> dict[str, Any]:
     arms = filled.get("arms")
     if isinstance(arms, Mapping):
         filled["arms"] = {
-            name: {"loss": _LOSS[task], **arm} if isinstance(arm, Mapping) else arm
+            name: _with_own_base({"loss": _LOSS[task], **arm}, task)
+            if isinstance(arm, Mapping)
+            else arm
             for name, arm in arms.items()
         }
-    return filled
+    return _with_own_base(filled, task)
+
+
+def _with_own_base(plain: Mapping[str, Any], task: str) -> dict[str, Any]:
+    """Return the recipe or arm with the encoder of the recipe as its base where it names none."""
+    base = plain.get("base", {})
+    if task != "series" or not isinstance(base, Mapping):
+        return dict(plain)
+    return {**plain, "base": {"model": OWN_BASE, **base}}
 
 
 def _baselines(data: object, task: str) -> tuple[str, ...]:
@@ -234,6 +248,7 @@ class Recipe(Section):
     task: TaskName = Field("pairs", description="Kind of task.")
     seed: int = Field(42, ge=0, description="The one seed; every use of chance derives from it.")
     base: BaseSection = BaseSection()
+    encoder: EncoderSection = EncoderSection()
     data: DataSection
     arms: dict[str, ArmSection] = Field(min_length=1)
     baselines: tuple[str, ...] = Field(
@@ -275,6 +290,7 @@ class Recipe(Section):
                 wrong.append(f"arms.{name}: {arm.loss} is no loss of {self.task}: {list(losses)}")
             if arm.classifier.table and not self.data.table:
                 wrong.append(f"arms.{name}.classifier.table needs data.table")
+            wrong += [f"arms.{name}.{what}" for what in self._unfit(arm)]
         if self._no_texts:
             wrong.append("data.texts is empty; name the text columns")
         if wrong:
@@ -286,6 +302,27 @@ class Recipe(Section):
         if self.task == "series" and self.data.split.method == "by_text":
             raise ValueError("data.split.method by_text: a series has no texts")
         return self
+
+    def _unfit(self, arm: ArmSection) -> list[str]:
+        """Return what of an arm the task does not have."""
+        pooling = arm.classifier.pooling
+        poolings = _POOLING.get(self.task, (pooling,))
+        wrong = []
+        if pooling not in poolings:
+            wrong.append(f"classifier.pooling {pooling}: of {self.task} one of {list(poolings)}")
+        if self.task == "series" and arm.method == "lora":
+            wrong.append("method lora: encoders of series are small; use full or head")
+        if self.task == "series" and arm.classifier.texts != "joint":
+            wrong.append("classifier.texts: a series has no texts")
+        if self.task == "series" and arm.base.max_seq_length is not None:
+            wrong.append("base.max_seq_length: a series is read whole")
+        return wrong
+
+    @property
+    def makes_base(self) -> bool:
+        """True if the base of the experiment, or of an arm, is the encoder of the recipe."""
+        models = [self.base.model, *(arm.base.model for arm in self.arms.values())]
+        return self.task == "series" and OWN_BASE in models
 
     @property
     def _no_texts(self) -> bool:

@@ -50,7 +50,8 @@ class BaseSection(Section):
     model: str = Field(
         "all-MiniLM-L6-v2",
         description="A folder, the name of the embedded model, or a name on the hub, looked for "
-        "in this order.",
+        "in this order. Of series a folder, or `encoder`, the default there: the one that the "
+        "recipe describes under that name.",
     )
     revision: str | None = Field(None, description="Revision on the hub.")
     max_seq_length: int | None = Field(
@@ -81,8 +82,10 @@ class ClassifierSection(Section):
         description="joint: the text columns as one text, parted by the separator; towers: each "
         "through the same encoder, embeddings side by side.",
     )
-    pooling: Literal["base", "mean", "cls"] = Field(
-        "base", description="base: as the base pools, mean where it does not say."
+    pooling: Literal["base", "mean", "cls", "last", "attention"] = Field(
+        "base",
+        description="base: as the base pools, mean where it does not say; cls of texts, last and "
+        "attention of series.",
     )
     table: bool = Field(
         False, description="Put the table columns beside the embedding before the head."

@@ -8,7 +8,7 @@ from typing import get_args
 
 from graft.config.recipe import Recipe
 from graft.config.sections import ArmSection, ClassLoss
-from graft.config.series import SeriesSection
+from graft.config.series import EncoderSection, SeriesSection
 from graft.core.errors import Problem
 
 FOR_ALL_ARMS = " (for all arms)"
@@ -37,7 +37,7 @@ _ARM: Mapping[str, tuple[Callable[[ArmSection], bool], str]] = {
     "lora": (lambda arm: arm.method == "lora", "method: lora"),
     "classifier.focal_gamma": (lambda arm: arm.loss == "focal", "loss: focal"),
     "classifier.label_smoothing": (lambda arm: arm.loss == "cross_entropy", "loss: cross_entropy"),
-    "classifier": (_classifies, _CLASSIFICATION),
+    "classifier": (_classifies, _CLASSES),
     "rows_per_class": (_classifies, _CLASSES),
     "training.num_cycles": (
         lambda arm: arm.training.lr_scheduler_type == "cosine_with_restarts",
@@ -61,7 +61,16 @@ _ARM: Mapping[str, tuple[Callable[[ArmSection], bool], str]] = {
         "load_best_model_at_end or early_stopping_patience, and an eval_strategy",
     ),
 }
-_DATA: Mapping[str, tuple[Callable[[Recipe], bool], str]] = {
+
+
+def _of_kinds(*kinds: str) -> tuple[Callable[[Recipe], bool], str]:
+    """Return when an option is read that only some kinds of encoders have."""
+    needed = f"encoder.kind: {' or '.join(kinds)}, and no base.model"
+    return lambda recipe: recipe.makes_base and recipe.encoder.kind in kinds, needed
+
+
+_OF_KINDS = {"heads": ("transformer",), "kernel": ("tcn",), "bidirectional": ("lstm", "gru")}
+_RECIPE: Mapping[str, tuple[Callable[[Recipe], bool], str]] = {
     "data.split.test": (lambda recipe: recipe.data.test is None, "no test file"),
     "data.split.validation": (lambda recipe: recipe.data.validation is None, "no validation file"),
     "data.split.method": (
@@ -78,6 +87,11 @@ _DATA: Mapping[str, tuple[Callable[[Recipe], bool], str]] = {
         f"data.series.{key}": (lambda recipe: recipe.task == "series", "task: series")
         for key in SeriesSection.model_fields
     },
+    **{
+        f"encoder.{key}": (lambda recipe: recipe.makes_base, "task: series, and no base.model")
+        for key in EncoderSection.model_fields
+    },
+    **{f"encoder.{key}": _of_kinds(*kinds) for key, kinds in _OF_KINDS.items()},
     "evaluation.reasons": (lambda recipe: recipe.task == "classification", _CLASSIFICATION),
 }
 
@@ -113,11 +127,11 @@ def unread_options(
     replaced = "--set" in (origins.get("data.test"), origins.get("data.validation"))
     for key in asked:
         place = next(o for k, o in origins.items() if f"{k}.".startswith(f"{key}."))
-        if key in _DATA and not _DATA[key][0](recipe):
+        if key in _RECIPE and not _RECIPE[key][0](recipe):
             if replaced:
                 idle.append(key)
             else:
-                problems[key] = _problem(f"{name} {place}", key, _DATA[key][1])
+                problems[key] = _problem(f"{name} {place}", key, _RECIPE[key][1])
         head, _, rest = key.partition(".")
         arm, _, option = rest.partition(".")
         reader = _reader(option) if head == "arms" else None

@@ -100,6 +100,7 @@ class ExperimentPaths:
     fingerprints = _Inside("data", "fingerprints.json")
     comparison = _Inside("comparison.json")
     findings = _Inside("findings.json")
+    untrained = _Inside("untrained", "model")
     report = _Inside("report.html")
 
     def run(self, name: str) -> RunPaths:

@@ -40,7 +40,7 @@ class LoadReport:
 
     Args:
         base: Base as the recipe names it.
-        found: How it was found: `folder`, `embedded` or `hub`.
+        found: How it was found: `folder`, `embedded`, `hub`, or `made` by the experiment itself.
         files: SHA-256 of every weight file, by name.
         tensors: Every parameter and persistent buffer of the model.
         missing: Tensors of the model that no file has.

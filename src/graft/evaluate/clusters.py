@@ -10,6 +10,7 @@ import pandas as pd
 
 from graft.core.scores import Score
 from graft.core.seeds import generator
+from graft.evaluate.spread import shown_inputs
 from graft.metrics.clusters import ClusterReport, cluster_purity, in_majority
 from graft.tasks.protocol import Array
 
@@ -21,11 +22,11 @@ _RESAMPLES = 500
 def map_texts(
     rows: pd.DataFrame, embeddings: Mapping[str, Array], category: str, seed: int, path: Path
 ) -> tuple[Score, ...]:
-    """Write the map of all texts of every row; return purity, cluster count and noise share.
+    """Write the map of what was embedded; return purity, cluster count and noise share.
 
     Args:
-        rows: Test rows with `row`, the text columns and the category column.
-        embeddings: Text column to the embeddings of its texts, `[rows, dimension]`.
+        rows: Test rows with `row`, the category column, and the text columns if there are any.
+        embeddings: Column to the embeddings of what it holds, `[rows, dimension]`.
         category: Column that purity is about.
         seed: The experiment's seed; at most 1,000 rows are drawn with it.
         path: Parquet file of the map.
@@ -37,7 +38,9 @@ def map_texts(
     part = rows.iloc[chosen]
     frame = pd.concat(
         [
-            pd.DataFrame({"row": part["row"], "text": part[role], "category": part[category]})
+            pd.DataFrame(
+                {"row": part["row"], "text": shown_inputs(part, role), "category": part[category]}
+            )
             for role in embeddings
         ],
         ignore_index=True,

@@ -10,25 +10,36 @@ import pandas as pd
 
 from graft.core.probes import Spread
 from graft.core.roles import Split
+from graft.data.series import COLUMN as SERIES
 from graft.tasks.protocol import Array
 
 MOST_TEXTS = 2000
 
 
 def text_spread(rows: pd.DataFrame, columns: Mapping[str, Array]) -> Spread:
-    """Return the spread of the different texts of the test rows.
+    """Return the spread of the embeddings of the test rows; a text counts once.
 
     Args:
-        rows: Rows with `split` and texts.
+        rows: Rows with `row`, `split` and what was embedded.
         columns: Prediction columns of the rows; those of two dimensions are embeddings of the
-            text role that they are named after.
+            column that they are named after.
     """
     test = (rows["split"] == Split.test).to_numpy()
     vectors: dict[str, Array] = {}
     for role, values in columns.items():
         if values.ndim == 2:
-            vectors.update(zip(rows.loc[test, role], values[test], strict=True))
+            vectors.update(zip(shown_inputs(rows[test], role), values[test], strict=True))
     return spread_of(np.array(list(vectors.values())[:MOST_TEXTS]))
+
+
+def shown_inputs(rows: pd.DataFrame, role: str) -> pd.Series[str]:
+    """Return what was embedded as words: a text itself, the id of the row of anything else.
+
+    Args:
+        rows: Rows with `row`, and their texts if they have any.
+        role: Column that was embedded.
+    """
+    return rows["row"] if role == SERIES else rows[role]
 
 
 def spread_of(vectors: Array) -> Spread:

@@ -21,7 +21,7 @@ class LocatedBase:
     Args:
         name: As the recipe names it.
         folder: Where it is.
-        found: `folder`, `embedded` or `hub`.
+        found: `folder`, `embedded`, `hub`, or `made` by the experiment itself.
     """
 
     name: str

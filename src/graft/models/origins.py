@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import torch
@@ -75,40 +76,64 @@ def trace_origins(
 ) -> LoadReport:
     """Return the origin of every tensor in memory, each compared bit for bit with its file."""
     folders = _module_folders(base.folder)
-    states = {index: dict(module.state_dict()) for index, module in enumerate(model)}
+    state = {
+        _shown(index, name): tensor
+        for index, module in enumerate(model)
+        for name, tensor in module.state_dict().items()
+    }
     backbone = model[0].auto_model
-    backbone_names = dict.fromkeys(backbone.state_dict())
-    buffers = dict(backbone.named_buffers())
+    saved, held = dict.fromkeys(backbone.state_dict()), dict(backbone.named_buffers())
+
+    def name_of(file: str, key: str) -> str | None:
+        index = folders.get(Path(file).parent.as_posix(), 0)
+        name = backbone_name(key, saved, backbone) if index == 0 else _shown(index, key)
+        # A buffer that the model recomputes is not saved.
+        return None if index == 0 and name in held and name not in saved else name
+
+    return compared_with_files(model, state, base, name_of, allow)
+
+
+def compared_with_files(
+    model: torch.nn.Module,
+    state: Mapping[str, torch.Tensor],
+    base: LocatedBase,
+    name_of: Callable[[str, str], str | None],
+    allow: tuple[str, ...],
+) -> LoadReport:
+    """Return the origin of every tensor of `state`, each compared bit for bit with its file.
+
+    Args:
+        model: The model that was loaded.
+        state: Its tensors by the names that the report uses.
+        base: Where it was loaded from.
+        name_of: File and key to the name of the tensor, None for what the model computes anew.
+        allow: Patterns of tensors that may be missing or left over.
+    """
     found: dict[str, TensorOrigin] = {}
     unexpected = []
     for file, key, tensor in iterate_tensors(base.folder):
-        index = folders.get(Path(file).parent.as_posix(), 0)
-        name = f"model.{backbone_name(key, backbone_names, backbone)}" if index == 0 else key
-        shown = _shown(index, name)
-        loaded = states[index].get(name)
-        if loaded is None and index == 0 and name.removeprefix("model.") in buffers:
-            continue  # a buffer that the model recomputes and does not save
+        name = name_of(file, key)
+        if name is None:
+            continue
+        loaded = state.get(name)
         if loaded is None:
-            unexpected.append(shown)
+            unexpected.append(name)
             continue
         same = torch.equal(loaded, tensor.to(loaded.dtype))
-        found[shown] = TensorOrigin(shown, Origin.file, f"{file}:{key}", tuple(loaded.shape), same)
+        found[name] = TensorOrigin(name, Origin.file, f"{file}:{key}", tuple(loaded.shape), same)
     tensors, missing = [], []
     owners: dict[int, str] = {}
-    for index, state in states.items():
-        for name, tensor in state.items():
-            shown = _shown(index, name)
-            if shown in found:
-                owners.setdefault(tensor.data_ptr(), shown)
-                tensors.append(found[shown])
-            elif tensor.data_ptr() in owners:
-                owner = owners[tensor.data_ptr()]
-                shape = tuple(tensor.shape)
-                tensors.append(TensorOrigin(shown, Origin.tied, owner, shape, None))
-            else:
-                missing.append(shown)
-                shape = tuple(tensor.shape)
-                tensors.append(TensorOrigin(shown, Origin.new, "initialised", shape, None))
+    for name, tensor in state.items():
+        shape = tuple(tensor.shape)
+        if name in found:
+            owners.setdefault(tensor.data_ptr(), name)
+            tensors.append(found[name])
+        elif tensor.data_ptr() in owners:
+            owner = owners[tensor.data_ptr()]
+            tensors.append(TensorOrigin(name, Origin.tied, owner, shape, None))
+        else:
+            missing.append(name)
+            tensors.append(TensorOrigin(name, Origin.new, "initialised", shape, None))
     return LoadReport(
         base=base.name,
         found=base.found,

@@ -12,6 +12,7 @@ from typing import Any
 from graft.config.loading import LoadedRecipe, load_recipe
 from graft.config.recipe import Recipe
 from graft.config.sections import Reads, record_reads
+from graft.config.series import OWN_BASE
 from graft.core.errors import Problem, RecipeError, RunFolderError
 from graft.core.experiment import ExperimentIndex, RunEntry
 from graft.core.facts import UNKNOWN, RowFacts
@@ -58,6 +59,8 @@ class Experiment:
     def base(self, arm: str | None = None) -> LocatedBase:
         """Return the base model of `arm`, or of the whole experiment."""
         section = self.recipe.arms[arm].base if arm else self.recipe.base
+        if self.recipe.task == "series" and section.model == OWN_BASE:
+            return LocatedBase(section.model, self.paths.untrained, "made")
         return locate_base(section.model, self.loaded.folder, section.revision)
 
 

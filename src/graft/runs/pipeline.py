@@ -17,6 +17,7 @@ from graft.data.dataset import Dataset
 from graft.data.loading import dataset_from_frames, load_dataset
 from graft.data.storage import save_splits
 from graft.runs.arms import train_arm
+from graft.runs.base import make_base
 from graft.runs.baselines import run_baselines
 from graft.runs.experiment import Experiment, bound, open_experiment, write_index
 from graft.runs.options import IN_MEMORY, note_reads
@@ -94,6 +95,7 @@ def prepare_data(
         dataset, report = _from_memory(experiment, frames)
     prints = {part.split: part.fingerprint for part in report.splits}
     _check_same_rows(experiment, prints)
+    make_base(experiment, dataset)
     report = with_lengths(experiment.task, report, dataset.frame, experiment.base(), recipe.base)
     write_index(experiment)
     save_splits(dataset, experiment.paths.splits)

@@ -13,6 +13,7 @@ from graft.core.plan import ResolvedPlan
 from graft.core.tables import DataReport
 from graft.data.dataset import Dataset
 from graft.data.loading import load_dataset
+from graft.runs.base import passing_base
 from graft.runs.estimate import Estimate, estimated_arm
 from graft.runs.experiment import Experiment, with_facts
 from graft.tasks.lengths import with_lengths
@@ -74,13 +75,14 @@ def preview_arm(experiment: Experiment, name: str, data: DataPreview) -> ArmPrev
         GraftError: Training would fail at its first steps, and says why.
     """
     experiment = with_facts(experiment, data.report.facts)
-    prepared, cost = estimated_arm(experiment, name, data.dataset.frame)
+    with passing_base(experiment, data.dataset) as passing:
+        prepared, cost = estimated_arm(passing, name, data.dataset.frame)
     preview = ArmPreview(
         name=name,
         title=prepared.arm.title,
         base=prepared.base.name,
         found=prepared.base.found,
-        folder=str(prepared.base.folder),
+        folder=str(experiment.base(name).folder),
         patterns={group.name: group.patterns for group in prepared.arm.freeze},
         plan=prepared.plan,
         estimate=cost,

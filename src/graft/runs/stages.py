@@ -136,11 +136,11 @@ def _map(experiment: Experiment, paths: RunPaths, test: pd.DataFrame) -> tuple[S
     if classes:
         test = test.assign(**{CLASS: [classes[int(label)] for label in test["label"]]})
     with np.load(embeddings) as saved:
-        lost = sorted(set(experiment.task.text_roles) - set(saved.files))
+        lost = sorted(set(experiment.task.embedded) - set(saved.files))
         if lost:
             what = f"holds no embeddings of {lost}; another version of Graft wrote it"
             raise RunFolderError("run folder", [Problem(str(embeddings), what, "use --restart")])
-        vectors = {role: saved[role] for role in experiment.task.text_roles}
+        vectors = {role: saved[role] for role in experiment.task.embedded}
     place = paths.embeddings(Split.test)
     category = CLASS if classes else slices[0]
     return map_texts(test, vectors, category, experiment.recipe.seed, place)

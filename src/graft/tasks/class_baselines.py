@@ -60,7 +60,7 @@ Fit = Callable[[BaselineRows], FittedBaseline]
 
 def majority(rows: BaselineRows) -> FittedBaseline:
     """Return the shares of the classes among the training rows."""
-    labels = _labels(rows)
+    labels = labels_of(rows)
     nothing = np.zeros((len(labels), 1))
     return _fitted(rows, DummyClassifier(strategy="prior").fit(nothing, labels))
 
@@ -76,7 +76,7 @@ def table(rows: BaselineRows) -> FittedBaseline:
     Missing numbers stay missing, categories stay categories; names that training did not show
     count as missing. A column of which training knows no number is left out.
     """
-    facts, labels = rows.facts, _labels(rows)
+    facts, labels = rows.facts, labels_of(rows)
     numbers = [name for name in facts.numbers if rows.train[name].notna().any()]
     if len(np.unique(labels)) < 2 or not (numbers or facts.categories):
         return majority(rows)
@@ -122,10 +122,10 @@ def base(rows: BaselineRows) -> FittedBaseline:
         found = rows.encode(frame)
         return np.hstack([values for values in found.values() if values.ndim == 2])
 
-    labels = _labels(rows)
+    labels = labels_of(rows)
     if len(np.unique(labels)) < 2:
         return majority(rows)
-    estimator = _logistic(StandardScaler(), inputs(rows.train), labels, DENSE_GRID, rows.seed)
+    estimator = logistic(StandardScaler(), inputs(rows.train), labels, DENSE_GRID, rows.seed)
     return FittedBaseline(estimator, len(rows.facts.classes), inputs)
 
 
@@ -138,7 +138,8 @@ def _columns(frame: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
     return frame[list(names)]
 
 
-def _labels(rows: BaselineRows) -> Array:
+def labels_of(rows: BaselineRows) -> Array:
+    """Return the class of each training row, `[rows]`."""
     return rows.train["label"].to_numpy().astype(int)
 
 
@@ -166,14 +167,14 @@ def _rows_of_commonest_word(texts: pd.Series[str]) -> int:
 
 
 def _linear(rows: BaselineRows, parts: list[tuple[str, Any, Any]]) -> FittedBaseline:
-    labels = _labels(rows)
+    labels = labels_of(rows)
     if not parts or len(np.unique(labels)) < 2:
         return majority(rows)
     columns, features = row_columns(rows.facts)(rows.train), ColumnTransformer(parts)
-    return _fitted(rows, _logistic(features, columns, labels, SPARSE_GRID, rows.seed))
+    return _fitted(rows, logistic(features, columns, labels, SPARSE_GRID, rows.seed))
 
 
-def _logistic(
+def logistic(
     features: Any,  # noqa: ANN401 - any transformer of scikit-learn
     inputs: object,
     labels: Array,
@@ -203,15 +204,16 @@ def _logistic(
     return Pipeline([("features", features), ("classifier", classifier)])
 
 
-def _predict(fit: Fit, rows: BaselineRows) -> dict[str, Array]:
+def predicted(fit: Fit, rows: BaselineRows) -> dict[str, Array]:
+    """Return the prediction columns of a baseline that is fitted to the training rows."""
     columns: dict[str, Array] = dict(class_columns(fit(rows).predict_proba(rows.predicted)))
     return columns
 
 
-def _predict_base(rows: BaselineRows) -> dict[str, Array]:
-    """Predict with the embeddings beside, so that the texts can be mapped."""
+def predicted_by_base(rows: BaselineRows) -> dict[str, Array]:
+    """Return the prediction columns of `base`, and the embeddings, so that they can be mapped."""
     embeddings = {n: v for n, v in rows.encode(rows.predicted).items() if v.ndim == 2}
-    return {**_predict(base, rows), **embeddings}
+    return {**predicted(base, rows), **embeddings}
 
 
 CLASS_FITS: Mapping[str, Fit] = {
@@ -222,11 +224,11 @@ CLASS_FITS: Mapping[str, Fit] = {
     "base": base,
 }
 CLASS_BASELINES: Mapping[str, Baseline] = {
-    "majority": Baseline("class shares", partial(_predict, majority)),
-    "tfidf": Baseline("TF-IDF + logistic regression", partial(_predict, tfidf)),
-    "table": Baseline("table + gradient boosting", partial(_predict, table)),
+    "majority": Baseline("class shares", partial(predicted, majority)),
+    "tfidf": Baseline("TF-IDF + logistic regression", partial(predicted, tfidf)),
+    "table": Baseline("table + gradient boosting", partial(predicted, table)),
     "tfidf_table": Baseline(
-        "TF-IDF and table + logistic regression", partial(_predict, tfidf_table)
+        "TF-IDF and table + logistic regression", partial(predicted, tfidf_table)
     ),
-    "base": Baseline("frozen base + logistic probe", _predict_base),
+    "base": Baseline("frozen base + logistic probe", predicted_by_base),
 }

@@ -8,26 +8,19 @@ from functools import partial
 from pathlib import Path
 
 import pandas as pd
-import torch
 from sentence_transformers import SentenceTransformer
 from torch import Tensor, nn
 
 from graft.config.sections import ArmSection, BaseSection
-from graft.core.facts import UNKNOWN, RowFacts
 from graft.core.origins import LoadReport
 from graft.core.probes import Reading
 from graft.core.supervision import Supervision
-from graft.metrics.classification import measures_of
-from graft.metrics.measures import Measure
-from graft.metrics.pairs import best_f1
-from graft.metrics.probabilities import cheapest_threshold, class_columns
 from graft.models.adapters import load_adapter, merge_adapter, name_base
 from graft.models.embedding import positions
 from graft.models.encoder import load_encoder, quiet_transformers
 from graft.models.feature_files import FeaturePlace
 from graft.models.features import FeatureStore, store_features
 from graft.models.heads import (
-    HEAD,
     add_saved_head,
     assert_classifier,
     load_classifier,
@@ -44,26 +37,16 @@ from graft.tasks.class_examples import (
     class_examples,
     logits_of,
 )
-from graft.tasks.class_losses import summed_loss
 from graft.tasks.class_model import build_classifier
 from graft.tasks.class_reading import census, classifier_settings, served_texts
+from graft.tasks.class_task import ClassTask
 from graft.tasks.encoder_reading import token_lengths
 from graft.tasks.protocol import Array, Baseline
 
-Costs = tuple[float, float]
-
 
 @dataclass(frozen=True)
-class ClassificationTask:
-    """One class for each row, by an encoder with a head.
-
-    Args:
-        facts: Columns and classes; nothing before the rows were read.
-        costs: What a false positive and a false negative cost; None to decide by the best F1.
-    """
-
-    facts: RowFacts = UNKNOWN
-    costs: Costs | None = None
+class ClassificationTask(ClassTask):
+    """One class for each row of texts and table columns."""
 
     @property
     def name(self) -> str:
@@ -71,14 +54,9 @@ class ClassificationTask:
         return "classification"
 
     @property
-    def text_roles(self) -> tuple[str, ...]:
+    def embedded(self) -> tuple[str, ...]:
         """The first text column: every run has embeddings of that name, joint or not."""
         return self.facts.texts[:1]
-
-    @property
-    def measures(self) -> tuple[Measure, ...]:
-        """Metrics for so many classes."""
-        return measures_of(self.facts)
 
     @property
     def baselines(self) -> Mapping[str, Baseline]:
@@ -94,10 +72,6 @@ class ClassificationTask:
         """
         return build_classifier(self.facts, arm, base, seed, rows)
 
-    def new_head(self, model: nn.Module, arm: ArmSection) -> frozenset[str]:
-        """Return the names of the parameters of the head."""
-        return frozenset(n for n, _ in model.named_parameters() if n.startswith(f"{HEAD}."))
-
     def prepare(self, rows: pd.DataFrame, model: nn.Module) -> list[ClassExample]:
         """Return one example per row; every text is tokenised once."""
         return class_examples(assert_classifier(model), rows)
@@ -106,16 +80,13 @@ class ClassificationTask:
         """Return the examples as one batch."""
         return class_batch(examples)
 
-    def loss(self, model: nn.Module, batch: ClassBatch, arm: ArmSection) -> tuple[Tensor, int]:
-        """Return the summed loss of the rows and their number."""
-        classifier = assert_classifier(model)
-        logits = logits_of(classifier, batch)
-        labels = batch.labels.to(logits.device)
-        return summed_loss(logits, labels, arm, classifier.layout.class_rows), len(labels)
+    def logits(self, model: nn.Module, batch: ClassBatch) -> Tensor:
+        """Return the logits of a batch, `[rows, classes]` in float32."""
+        return logits_of(assert_classifier(model), batch)
 
-    def rowwise(self, arm: ArmSection) -> bool:
-        """Return True: each row has its own loss."""
-        return True
+    def class_rows(self, model: nn.Module) -> tuple[int, ...]:
+        """Return the training rows of each class that the model was built for."""
+        return assert_classifier(model).layout.class_rows
 
     def supervision(self, examples: Sequence[ClassExample], model: nn.Module) -> Supervision:
         """Return what the loss sees of the rows."""
@@ -157,11 +128,6 @@ class ClassificationTask:
     def tokens(self, example: ClassExample) -> int:
         """Return the tokens of all texts."""
         return example.tokens
-
-    def predict(self, model: nn.Module, batch: ClassBatch) -> dict[str, Array]:
-        """Return the probabilities of each row and what follows from them."""
-        logits = logits_of(assert_classifier(model), batch)
-        return class_columns(torch.softmax(logits.double(), dim=1).cpu().numpy())
 
     def save(self, model: nn.Module, folder: Path) -> None:
         """Write a Sentence-Transformers folder, with classes and table as JSON beside it."""
@@ -209,12 +175,3 @@ class ClassificationTask:
     ) -> tuple[Array, int]:
         """Return the tokens of each text before truncation, and the model's limit."""
         return token_lengths(base, section, texts)
-
-    def decide(self, rows: pd.DataFrame) -> float | None:
-        """Return the threshold of two classes: of the least cost if costs are given, or best F1."""
-        if not self.facts.binary:
-            return None
-        scores, labels = rows["score"].to_numpy(), rows["label"].to_numpy()
-        if self.costs is not None:
-            return float(cheapest_threshold(scores, labels, *self.costs))
-        return float(best_f1(scores, labels).threshold)

@@ -14,13 +14,15 @@ from graft.tasks.protocol import Task
 def with_lengths(
     task: Task, report: DataReport, rows: pd.DataFrame, base: LocatedBase, section: BaseSection
 ) -> DataReport:
-    """Return the report with the token lengths of every text column and split filled in."""
+    """Return the report with the token lengths of every text column and split, if there are any."""
     parts = {
         (split.split, column.column): rows.loc[rows["split"] == split.split, column.column]
         for split in report.splits
         for column in split.lengths
     }
     texts = [text for part in parts.values() for text in part]
+    if not texts:
+        return report
     lengths, limit = task.token_lengths(base, section, texts)
     found, start = {}, 0
     for key, part in parts.items():

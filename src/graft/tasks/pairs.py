@@ -92,7 +92,7 @@ class PairsTask:
     """Text pairs on any Sentence-Transformers or Transformers encoder."""
 
     name = "pairs"
-    text_roles: tuple[str, ...] = ("sentence1", "sentence2")
+    embedded: tuple[str, ...] = ("sentence1", "sentence2")
     measures = PAIR_MEASURES
     baselines = PAIR_BASELINES
 

@@ -31,8 +31,8 @@ class BaselineRows:
     """What a baseline may look at.
 
     Args:
-        train: Training rows with texts and label.
-        predicted: Rows to predict, with texts; their labels are not to be read.
+        train: Training rows with what the task reads, and label.
+        predicted: Rows to predict; their labels are not to be read.
         encode: Rows to the prediction columns of the untouched base, embeddings included.
         seed: The experiment's seed.
         facts: What is known of columns and classes.
@@ -124,8 +124,8 @@ class Task(TrainingTask, Protocol):
     """A kind of task: what arms are trained for, compared by and served as."""
 
     @property
-    def text_roles(self) -> tuple[str, ...]:
-        """Columns of texts of which every run has embeddings."""
+    def embedded(self) -> tuple[str, ...]:
+        """Columns of the rows of which every run has embeddings: texts, or series."""
         ...
 
     @property
@@ -169,7 +169,7 @@ class Task(TrainingTask, Protocol):
         """Return prediction columns of a saved folder, loaded the way its users load it.
 
         Columns of one dimension are predictions; a column of two dimensions holds the embeddings
-        of the text role that it is named after.
+        of the column that it is named after.
         """
         ...
 

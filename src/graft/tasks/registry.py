@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from graft.core.facts import UNKNOWN, RowFacts
-from graft.tasks.classification import ClassificationTask, Costs
+from graft.tasks.class_task import Costs
+from graft.tasks.classification import ClassificationTask
 from graft.tasks.pairs import PairsTask
 from graft.tasks.protocol import Task
+from graft.tasks.series import SeriesTask
 
 _PAIRS = PairsTask()
 
@@ -17,13 +19,15 @@ def task_of(name: str, facts: RowFacts | None = None, costs: Costs | None = None
         name: Kind of task.
         facts: Columns and classes; None before the rows were read, then the task knows all of its
             measures and can train nothing.
-        costs: What a false positive and a false negative of a classification cost; None to decide
-            by the best F1.
+        costs: What a false positive and a false negative of two classes cost; None to decide by
+            the best F1.
 
     Example:
-        >>> task_of("pairs").text_roles
+        >>> task_of("pairs").embedded
         ('sentence1', 'sentence2')
     """
     if name == "classification":
         return ClassificationTask(facts or UNKNOWN, costs)
+    if name == "series":
+        return SeriesTask(facts or UNKNOWN, costs)
     return _PAIRS

@@ -37,6 +37,7 @@ class SeriesConfig(PretrainedConfig):  # type: ignore[misc]
             `series`: mean and standard deviation of each series; `none`.
         channel_names: Name of each channel.
         pooling: From states to the embedding of a series: `mean`, `last` or `attention`.
+        class_rows: Training rows of each class of a classifier.
     """
 
     model_type = "graft_series"
@@ -58,6 +59,7 @@ class SeriesConfig(PretrainedConfig):  # type: ignore[misc]
     normalisation: str = "channel"
     channel_names: list[str] | tuple[str, ...] = ()
     pooling: str = "mean"
+    class_rows: list[int] | tuple[int, ...] = ()
 
 
 class Scaler(nn.Module):
@@ -231,8 +233,6 @@ class SeriesEncoder(SeriesModel):
     Args:
         config: Its shape.
     """
-
-    base_model_prefix = ""
 
     def __init__(self, config: SeriesConfig) -> None:
         super().__init__(config)
