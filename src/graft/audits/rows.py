@@ -83,8 +83,10 @@ def _leaked(report: LeakageReport) -> Answer:
         "shared_any": report.shared_any,
         "shared_all": report.shared_all,
         "groups": report.groups,
+        "overlap": report.overlap,
         "time": report.time,
     }
+    unlooked = [name for name in ("groups", "overlap", "time") if counts[name] is None]
     shown: dict[str, Any] = {
         "split": report.split,
         "rows": report.rows,
@@ -92,6 +94,7 @@ def _leaked(report: LeakageReport) -> Answer:
         "clean_rows": report.clean_rows,
         "policy": report.policy,
         **counts,
+        "no_column_for": unlooked,
         "first": [
             {"row": r.row, "kinds": r.kinds, "train_rows": r.train_rows, "texts": r.texts}
             for r in report.leaked[:_SHOWN_LEAKS]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from graft.cli.output import table
 from graft.core.findings import Findings
-from graft.core.tables import DataReport, LeakageReport, SplitReport
+from graft.core.tables import DataReport, LeakageReport, SeriesShape, SplitReport
 from graft.report.numerals import count, plural
 
 if TYPE_CHECKING:
@@ -14,7 +14,19 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 MOST_LABELS = 12
-KINDS = ("exact", "normalised", "near", "shared_any", "shared_all", "groups", "time")
+# Kind of leakage to its title; the last three need a column.
+KINDS = {
+    "exact": "exact",
+    "normalised": "normalised",
+    "near": "near",
+    "shared_any": "one text",
+    "shared_all": "all texts",
+    "groups": "group",
+    "overlap": "overlap",
+    "time": "time",
+}
+# What only texts, or only series have.
+_OF_SOME = ("shared_any", "shared_all", "overlap")
 
 
 def data_lines(report: DataReport, findings: Findings) -> list[RenderableType]:
@@ -31,6 +43,7 @@ def data_lines(report: DataReport, findings: Findings) -> list[RenderableType]:
         lines.append(f"Texts: {', '.join(report.facts.texts)}")
     if report.facts.channels:
         lines.append(f"Channels: {', '.join(report.facts.channels)}")
+        lines += [f"Steps of {s.split}: {_steps(s.series)}" for s in report.splits if s.series]
     if report.facts.table:
         numbers, categories = report.facts.numbers, report.facts.categories
         kinds = (("numbers", numbers), ("categories", categories))
@@ -43,6 +56,18 @@ def data_lines(report: DataReport, findings: Findings) -> list[RenderableType]:
     if report.leakage:
         lines.append(leakage_table(report.leakage))
     return [*lines, *finding_lines(findings)]
+
+
+def _steps(shape: SeriesShape) -> str:
+    """Return the lengths of series in words.
+
+    Example:
+        >>> _steps(SeriesShape(7, 15.0, 29, 0, 0, 0, {}))
+        '7 to 29, median 15'
+    """
+    if shape.shortest == shape.longest:
+        return count(shape.longest)
+    return f"{count(shape.shortest)} to {count(shape.longest)}, median {shape.median:g}"
 
 
 def splits_table(splits: tuple[SplitReport, ...]) -> Table:
@@ -85,17 +110,21 @@ def _labels(counts: dict[str, int]) -> str:
 
 def leakage_table(reports: tuple[LeakageReport, ...]) -> Table:
     """Return one line per evaluation split: what the training rows give away of it."""
+    kinds = [
+        kind
+        for kind in KINDS
+        if kind not in _OF_SOME or any(getattr(leak, kind) is not None for leak in reports)
+    ]
     rows = [
         (
             leak.split,
-            *(_counted(getattr(leak, kind)) for kind in KINDS),
+            *(_counted(getattr(leak, kind)) for kind in kinds),
             count(len(leak.leaked)),
             count(leak.clean_rows),
         )
         for leak in reports
     ]
-    titles = ("exact", "normalised", "near", "one text", "all texts", "group", "time")
-    numbers = (*titles, "leaked", "clean")
+    numbers = (*(KINDS[kind] for kind in kinds), "leaked", "clean")
     policy = ", ".join(reports[0].policy)
     title = f"Given away by the training rows (leaked: {policy})"
     return table(title, ("split", *numbers), rows, numbers)

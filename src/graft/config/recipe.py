@@ -34,8 +34,13 @@ _POOLING = {
 # Baselines that read table columns, and those that can be trained on a few rows of each class.
 OF_TABLE = ("table", "tfidf_table")
 LeakKind = Literal[
-    "exact", "normalised", "near", "shared_text", "shared_texts_all", "group", "time"
+    "exact", "normalised", "near", "shared_text", "shared_texts_all", "group", "overlap", "time"
 ]
+# What gives a series away, and how alike two must be: days of a year correlate by 0.95.
+_SERIES_LEAKAGE = {
+    "policy": ("exact", "normalised", "group", "overlap", "time"),
+    "near_threshold": 0.99,
+}
 
 
 class SplitSection(Section):
@@ -61,10 +66,15 @@ class LeakageSection(Section):
 
     policy: tuple[LeakKind, ...] = Field(
         ("exact", "normalised", "shared_texts_all", "group", "time"),
-        description="The kinds that make a row unclean and the finding fail.",
+        description="The kinds that make a row unclean and the finding fail; of series [exact, "
+        "normalised, group, overlap, time] if left out.",
     )
     near_threshold: float = Field(
-        0.9, gt=0, le=1, description="Jaccard similarity of word 3-grams that counts as near."
+        0.9,
+        gt=0,
+        le=1,
+        description="Jaccard similarity of word 3-grams that counts as near; of series the "
+        "correlation, 0.99 if left out.",
     )
 
 
@@ -72,7 +82,8 @@ class DataSection(Section):
     """The rows: files, columns by role, splits."""
 
     train: str | tuple[str, ...] = Field(
-        description="JSONL, JSON, CSV, TSV, Parquet, Arrow (each also .gz) or a datasets folder."
+        description="JSONL, JSON, CSV, TSV, Parquet, Arrow, .ts (each also .gz), NumPy or a "
+        "datasets folder."
     )
     validation: str | None = Field(None, description="Split from the training rows if left out.")
     test: str | None = Field(None, description="Split from the rows if left out.")
@@ -213,6 +224,11 @@ def with_task_defaults(plain: Mapping[str, Any], task: str) -> dict[str, Any]:
     """
     filled = dict(plain)
     filled.setdefault("baselines", _baselines(plain.get("data"), task))
+    data = filled.get("data")
+    if task == "series" and isinstance(data, Mapping):
+        leakage = data.get("leakage", {})
+        if isinstance(leakage, Mapping):
+            filled["data"] = {**data, "leakage": {**_SERIES_LEAKAGE, **leakage}}
     evaluation = filled.get("evaluation", {})
     if isinstance(evaluation, Mapping):
         filled["evaluation"] = {"primary": _PRIMARY[task], **evaluation}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from graft.config.sections import Section
 
@@ -25,6 +25,29 @@ class SeriesSection(Section):
         description="Columns of the channels, in order: lists in a file with a row for each "
         "series, numbers in a long table. Of whole series the names of their channels.",
     )
+    steps: tuple[str, ...] = Field(
+        (),
+        description="Patterns of columns of one time step each, a pattern for each channel: `t_*` "
+        "is t_0, t_1, …, in the order of the numbers.",
+    )
+    item: str | None = Field(
+        None,
+        description="Column of a long table that says to which series a line belongs; item, "
+        "item_id, series_id or unique_id if left out.",
+    )
+    timestamp: str | None = Field(
+        None,
+        description="Column of a long table that orders the lines of a series; timestamp, time, "
+        "date, datetime or ds if left out.",
+    )
+
+    @field_validator("steps")
+    @classmethod
+    def _one_star(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        odd = [pattern for pattern in value if pattern.count("*") != 1]
+        if odd:
+            raise ValueError(f"{odd} must hold one * each, for the number of the time step")
+        return value
 
 
 class EncoderSection(Section):

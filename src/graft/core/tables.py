@@ -32,6 +32,29 @@ class TextLengths:
 
 
 @dataclass(frozen=True)
+class SeriesShape:
+    """What the series of one split are like.
+
+    Args:
+        shortest: Time steps of the shortest series.
+        median: Time steps of the one in the middle.
+        longest: Time steps of the longest.
+        gaps: Values that are missing, of all channels.
+        rows_with_gaps: Series with a missing value.
+        constant: Series of which no channel varies.
+        still: Channel to the series in which it does not vary; only such channels.
+    """
+
+    shortest: int
+    median: float
+    longest: int
+    gaps: int
+    rows_with_gaps: int
+    constant: int
+    still: dict[str, int]
+
+
+@dataclass(frozen=True)
 class SplitReport:
     """What one split holds.
 
@@ -48,6 +71,7 @@ class SplitReport:
         fingerprint: SHA-256 of the row ids and contents in order.
         missing: Text or table column of a classification to the rows that lack it.
         unseen: Table column to the rows whose category no training row has; only such columns.
+        series: Lengths and gaps of the series; None of rows that are none.
     """
 
     split: str
@@ -62,6 +86,7 @@ class SplitReport:
     fingerprint: str
     missing: dict[str, int] = field(default_factory=dict)
     unseen: dict[str, int] = field(default_factory=dict)
+    series: SeriesShape | None = None
 
 
 @dataclass(frozen=True)
@@ -95,7 +120,8 @@ class LeakedRow:
     Args:
         split: Split of the row (`validation` or `test`).
         row: Row id.
-        kinds: `exact`, `normalised`, `near`, `shared_text`, `shared_texts_all`, `group`, `time`.
+        kinds: `exact`, `normalised`, `near`, `shared_text`, `shared_texts_all`, `group`, `overlap`,
+            `time`.
         train_rows: Ids of the training rows that give it away, at most 5.
         texts: Texts of the row, cut to 200 characters.
     """
@@ -115,15 +141,20 @@ class LeakageReport:
         split: `validation` or `test`.
         rows: Rows of the split.
         exact: Rows that stand in the training split (same input, order of a pair aside).
-        normalised: Rows that do after lower-casing and removing punctuation and spaces.
-        near: Rows whose near-duplicate (MinHash, then exact Jaccard) stands there.
-        shared_any: Rows of which at least one text stands in the training split.
-        shared_all: Rows of which every text stands in the training split.
+        normalised: Rows that do after lower-casing and removing punctuation and spaces; series that
+            do up to offset and scale.
+        near: Rows whose near-duplicate (MinHash, then exact Jaccard; of series the correlation)
+            stands there.
+        shared_any: Rows of which at least one text stands in the training split; None of series.
+        shared_all: Rows of which every text stands in the training split; None of series.
         groups: Rows whose group stands in the training split; None without a group column.
-        time: Rows older than the youngest training row; None without a time column.
+        time: Rows older than the youngest training row, windows by their ends; None without a time
+            column.
         leaked: The rows that count as leaked, with why.
         clean_rows: Rows that are left when the leaked ones are taken out.
         policy: Which kinds count as leaked.
+        overlap: Windows that share a time with a training window of their group; None of texts, and
+            without columns of their start and end.
     """
 
     split: str
@@ -131,13 +162,14 @@ class LeakageReport:
     exact: int
     normalised: int
     near: int
-    shared_any: int
-    shared_all: int
+    shared_any: int | None
+    shared_all: int | None
     groups: int | None
     time: int | None
     leaked: tuple[LeakedRow, ...]
     clean_rows: int
     policy: tuple[str, ...]
+    overlap: int | None = None
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from graft.core.roles import Split
 from graft.data.badrows import settle
 from graft.data.checks import check_rows
 from graft.data.classes import alike, classes_of, unlearnable
-from graft.data.columns import ALIASES, assign_columns, missing_column
+from graft.data.columns import ALIASES, SPAN_ROLES, assign_columns, missing_column
 from graft.data.dataset import Dataset
 from graft.data.readers import Table
 from graft.data.reading import Layout, layout_of, name_problems
@@ -81,9 +81,7 @@ def assemble(
             notes += left_out
         except DataError as error:
             problems += error.problems
-    if "time" in columns and len({part["time"].dtype for part in parts}) > 1:
-        what = f"column '{columns['time']}' holds numbers in one file and dates in another"
-        problems.append(Problem("data", what, "write the times in one way"))
+    problems += _kinds_of_time(parts, columns)
     if problems:
         raise DataError("data", problems)
     frame, drawn = _drawn(pd.concat(parts, ignore_index=True), section, seed, layout)
@@ -152,6 +150,18 @@ def _absent(sources: Iterable[Source], wanted: list[str]) -> list[Problem]:
     return problems
 
 
+def _kinds_of_time(parts: list[pd.DataFrame], columns: dict[str, str]) -> list[Problem]:
+    """Return where times are numbers in one place and dates in another."""
+    problems = []
+    for roles in (("time",), SPAN_ROLES):
+        known = [role for role in roles if role in columns]
+        if len({part[role].dtype for part in parts for role in known}) > 1:
+            names = " or ".join(f"'{columns[role]}'" for role in known)
+            what = f"column {names} holds numbers in one file and dates in another"
+            problems.append(Problem("data", what, "write the times in one way"))
+    return problems
+
+
 def _with_channels(
     layout: Layout, tables: list[Table], column: str
 ) -> tuple[Layout, list[Problem]]:
@@ -173,6 +183,8 @@ def _part(
     if clean.empty:
         what = f"none of its {len(picked)} rows can be used"
         raise DataError(table.name, [Problem(table.name, what, f"mend them; {notes[1]}")])
+    if layout.series and "end" in clean and "time" not in clean:
+        clean["time"] = clean["end"]
     source_rows = table.source_rows[clean.index]
     own = pd.DataFrame(
         {

@@ -16,9 +16,10 @@ from graft.data.normal_form import is_blank
 from graft.data.reading import PAIRS, Layout
 from graft.data.series import COLUMN, series_of, unread_cells
 from graft.data.tabular import names_of, numbers_of
+from graft.data.times import times_of
+from graft.data.windows import backward
 
 _TIMES = ("time", *SPAN_ROLES)
-ISO_FIX = "write a number or an ISO 8601 date such as 2024-05-31T12:00:00"
 
 
 def check_rows(
@@ -57,28 +58,32 @@ def check_rows(
     frame, rows = _without(unread, frame, rows)
     clean, bad = frame.copy(), list(unread)
     for name in frame.columns:
-        column = frame[name]
-        if name == COLUMN and layout.series:
-            found = series_of(column, rows)
-        elif name in layout.texts:
-            clean[name], found = _texts(column, rows, may_lack=layout.classes)
-        elif name in layout.numbers:
-            clean[name], found = numbers_of(column, rows)
-        elif name in layout.table:
-            clean[name], found = names_of(column, rows)
-        elif name == "label" and layout.classes:
-            clean[name], found = class_names(column, rows)
-        elif name == "label":
-            clean[name], found = _labels(column, rows, label_range)
-        elif name in _TIMES:
-            clean[name], found = _times(column, rows)
-        else:
-            clean[name] = [word_of(value) for value in column]
-            found = _groups(column, rows) if name == "group" else []
+        clean[name], found = _column(frame[name], rows, label_range, layout)
         bad += found
     if layout.classes:
         bad += _hollow(clean, rows, layout)
+    if layout.series:
+        bad += backward(clean, rows)
     return _without(bad, clean, rows)[0], bad
+
+
+def _column(
+    column: pd.Series[Any], rows: np.ndarray, label_range: tuple[float, float], layout: Layout
+) -> tuple[Any, list[BadRow]]:
+    """Return the clean values of a column, and the rows that have none."""
+    name = column.name
+    if name == COLUMN and layout.series:
+        return column, series_of(column, rows)
+    if name in layout.texts:
+        return _texts(column, rows, may_lack=layout.classes)
+    if name in layout.table:
+        return (numbers_of if name in layout.numbers else names_of)(column, rows)
+    if name == "label":
+        return class_names(column, rows) if layout.classes else _labels(column, rows, label_range)
+    if name in _TIMES:
+        return times_of(column, rows)
+    words = [word_of(value) for value in column]
+    return words, _groups(column, rows) if name == "group" else []
 
 
 def _without(
@@ -157,21 +162,3 @@ def _labels(
             for row, number in zip(rows[outside], values[outside], strict=True)
         ]
     return (values - low) / (high - low), bad
-
-
-def _times(column: pd.Series[Any], rows: np.ndarray) -> tuple[pd.Series[Any], list[BadRow]]:
-    numbers = np.array([number_of(value) for value in column], dtype=np.float64)
-    parsed: pd.Series[Any] = pd.Series(numbers, index=column.index)
-    if np.isnan(numbers).mean() > 0.5:
-        words = [None if is_missing(value) else str(value) for value in column]
-        stamps = pd.to_datetime(
-            pd.Series(words, index=column.index), errors="coerce", utc=True, format="ISO8601"
-        )
-        # UTC without a zone: sorts and saves as plain numbers.
-        parsed = stamps.dt.tz_convert(None).astype("datetime64[us]")
-    bad = [
-        BadRow(int(row), f"{column.name} is {shown(value)}, which cannot be read", ISO_FIX)
-        for row, value, wrong in zip(rows, column, parsed.isna(), strict=True)
-        if wrong
-    ]
-    return parsed, bad

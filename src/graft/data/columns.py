@@ -19,6 +19,7 @@ CUSTOMARY: dict[str, tuple[str, ...]] = {
     "label": ("label", "labels", "score", "scores"),
     "group": ("group", "group_id"),
     "time": ("time", "timestamp", "date"),
+    "item": ("item", "item_id", "series_id", "unique_id"),
     "start": ("start", "start_time"),
     "end": ("end", "end_time"),
 }

@@ -16,6 +16,8 @@ from graft.data.cells import MISSING
 from graft.data.dataset import PAIR_FACTS, fingerprint
 from graft.data.inputs import whole_inputs
 from graft.data.normal_form import Key, is_blank
+from graft.data.series import COLUMN
+from graft.data.shapes import series_shape
 
 BINS = 10
 
@@ -57,6 +59,7 @@ def split_report(
         lengths=tuple(TextLengths(text, _invisible(frame[text])) for text in facts.texts),
         fingerprint=fingerprint(frame, facts),
         missing=_missing(frame, facts) if facts.classes else {},
+        series=series_shape(frame[COLUMN].tolist(), facts.channels) if facts.channels else None,
     )
 
 

@@ -11,11 +11,16 @@ import pandas as pd
 
 from graft.config.recipe import LeakKind
 from graft.core.facts import RowFacts
+from graft.data.alike import SAME, alike_series
+from graft.data.columns import SPAN_ROLES
 from graft.data.dataset import PAIR_FACTS
-from graft.data.inputs import compared_texts, says_enough, telling_inputs
+from graft.data.inputs import compared_texts, says_enough, telling_inputs, whole_inputs
 from graft.data.near import near_rows
+from graft.data.series import COLUMN
+from graft.data.windows import overlaps
 
 Positions = np.ndarray
+Kinds = dict[LeakKind, list[Positions]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,12 +29,13 @@ class Evidence:
 
     Args:
         kinds: For each kind, [rows] positions of the training rows; empty where it does not
-            apply. `group` and `time` are absent without such a column.
+            apply. `group`, `time` and `overlap` are absent without such columns, shared texts of
+            series.
         by_text: [rows][texts] positions of the training rows that hold that text; missing texts
             are left out.
     """
 
-    kinds: dict[LeakKind, list[Positions]]
+    kinds: Kinds
     by_text: list[tuple[Positions, ...]]
 
     def of(self, row: int) -> dict[LeakKind, Positions]:
@@ -48,11 +54,23 @@ def evidence(
     Args:
         train: Training rows with their role columns.
         evaluation: Rows of one evaluation split.
-        near_threshold: Jaccard similarity that counts as near.
+        near_threshold: Jaccard similarity, or correlation of series, that counts as near.
         facts: Text columns, table columns and classes. What counts as the same input of a
             classification is said in `inputs.telling_inputs`.
     """
-    kinds: dict[LeakKind, list[Positions]] = {}
+    find = _of_series if facts.channels else _of_texts
+    kinds, by_text = find(train, evaluation, near_threshold, facts)
+    if "group" in train and "group" in evaluation:
+        kinds["group"] = _same(train["group"].tolist(), evaluation["group"].tolist())
+    if "time" in train and "time" in evaluation:
+        kinds["time"] = _younger(train["time"], evaluation["time"])
+    return Evidence(kinds, by_text)
+
+
+def _of_texts(
+    train: pd.DataFrame, evaluation: pd.DataFrame, near_threshold: float, facts: RowFacts
+) -> tuple[Kinds, list[tuple[Positions, ...]]]:
+    kinds: Kinds = {}
     for kind in ("exact", "normalised"):
         normal = kind == "normalised"
         kinds[kind] = _same(
@@ -67,11 +85,23 @@ def evidence(
         _union(found) if said and all(len(positions) for positions in found) else np.arange(0)
         for found, said in zip(by_text, enough, strict=True)
     ]
-    if "group" in train and "group" in evaluation:
-        kinds["group"] = _same(train["group"].tolist(), evaluation["group"].tolist())
-    if "time" in train and "time" in evaluation:
-        kinds["time"] = _younger(train["time"], evaluation["time"])
-    return Evidence(kinds, by_text)
+    return kinds, by_text
+
+
+def _of_series(
+    train: pd.DataFrame, evaluation: pd.DataFrame, near_threshold: float, facts: RowFacts
+) -> tuple[Kinds, list[tuple[Positions, ...]]]:
+    known, asked = train[COLUMN].tolist(), evaluation[COLUMN].tolist()
+    exact = _same(whole_inputs(train, facts), whole_inputs(evaluation, facts))
+    kinds: Kinds = {"exact": exact}
+    # A constant is no series up to its scale, so what is exact is added.
+    thresholds: dict[LeakKind, float] = {"normalised": SAME, "near": near_threshold}
+    for kind, threshold in thresholds.items():
+        alike = alike_series(known, asked, threshold)
+        kinds[kind] = [_union(found) for found in zip(alike, exact, strict=True)]
+    if all(role in rows for role in SPAN_ROLES for rows in (train, evaluation)):
+        kinds["overlap"] = overlaps(train, evaluation)
+    return kinds, [()] * len(evaluation)
 
 
 def _same(train: Sequence[Hashable], other: Sequence[Hashable]) -> list[Positions]:

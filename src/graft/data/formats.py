@@ -14,6 +14,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from graft.data.array_files import read_arrays
 from graft.data.text_formats import (
     Records,
     UnreadableError,
@@ -22,6 +23,7 @@ from graft.data.text_formats import (
     read_jsonl,
     read_tsv,
 )
+from graft.data.ts_format import read_ts
 
 
 class TextFormat(NamedTuple):
@@ -37,9 +39,11 @@ TEXT_FORMATS: dict[str, TextFormat] = {
     ".json": TextFormat("\n", read_json),
     ".csv": TextFormat("", read_csv),
     ".tsv": TextFormat("", read_tsv),
+    ".ts": TextFormat("\n", read_ts),
 }
 FORMATS = "JSONL (.jsonl, .ndjson), JSON (.json), CSV (.csv), TSV (.tsv), Parquet (.parquet), \
-Arrow (.arrow, .feather), each also .gz, or a folder saved by datasets"
+Arrow (.arrow, .feather), series (.ts), each also .gz, NumPy (.npz, .npy), or a folder saved by \
+datasets"
 
 
 def read_file(path: Path, rows: int) -> Iterator[Records]:
@@ -62,6 +66,8 @@ def read_file(path: Path, rows: int) -> Iterator[Records]:
         return _from_text(path, kind, packed, rows)
     if kind in (".parquet", ".arrow", ".feather"):
         return _from_arrow(path, kind, packed, rows)
+    if kind in (".npz", ".npy") and not packed:
+        return read_arrays(path, rows)
     raise UnreadableError(f"has the unknown format '{kind}'", f"use one of: {FORMATS}")
 
 

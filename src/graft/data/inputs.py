@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from graft.core.facts import RowFacts
+from graft.data.alike import same_series
 from graft.data.near import SHORT_WORDS, words
 from graft.data.normal_form import Key, forms, input_keys, normalise, word_form
 from graft.data.series import COLUMN, series_digest
@@ -50,8 +51,6 @@ def telling_inputs(frame: pd.DataFrame, facts: RowFacts, *, normal: bool) -> lis
         >>> telling_inputs(frame, RowFacts(("title",), ("age",), classes=("n", "y")), normal=True)
         [('nice', '30.0')]
     """
-    if facts.channels:
-        return whole_inputs(frame, facts)
     if not facts.classes:
         return input_keys(frame, facts.texts, normal=normal)
     texts, enough = compared_texts(frame, facts, normal=normal), says_enough(frame, facts)
@@ -59,6 +58,23 @@ def telling_inputs(frame: pd.DataFrame, facts: RowFacts, *, normal: bool) -> lis
         row if alone else (*row, *values)
         for row, values, alone in zip(texts, _rows(frame, facts.table), enough, strict=True)
     ]
+
+
+def input_units(frame: pd.DataFrame, facts: RowFacts) -> np.ndarray:
+    """Return [N] a number for each row, equal where one row gives the other away.
+
+    Args:
+        frame: Rows.
+        facts: What a task knows of its rows.
+
+    Example:
+        >>> frame = pd.DataFrame({"review": ["Good!", "good", "bad"]})
+        >>> input_units(frame, RowFacts(("review",), classes=("no", "yes"))).tolist()
+        [0, 0, 1]
+    """
+    if facts.channels:
+        return same_series(frame[COLUMN].tolist())
+    return pd.factorize(pd.Series(telling_inputs(frame, facts, normal=True)))[0]
 
 
 def compared_texts(frame: pd.DataFrame, facts: RowFacts, *, normal: bool) -> list[Key]:

@@ -29,7 +29,8 @@ def leakage_report(
     """Return which evaluation rows the training rows give away.
 
     Pairs are compared whatever the order of the two texts, rows of a classification by their texts
-    together, and where these are short (`inputs.says_enough`) by their table values too.
+    together, and where these are short (`inputs.says_enough`) by their table values too, series by
+    their values.
     `normalised` contains `exact`, and shared texts are compared in their normal form. A row is
     named in `leaked` if a kind of the policy applies to it, with every kind that does.
 
@@ -66,13 +67,14 @@ def leakage_report(
         exact=counts["exact"],
         normalised=counts["normalised"],
         near=counts["near"],
-        shared_any=counts["shared_text"],
-        shared_all=counts["shared_texts_all"],
+        shared_any=counts.get("shared_text"),
+        shared_all=counts.get("shared_texts_all"),
         groups=counts.get("group"),
         time=counts.get("time"),
         leaked=tuple(leaked),
         clean_rows=len(evaluation) - len(leaked),
         policy=section.policy,
+        overlap=counts.get("overlap"),
     )
 
 

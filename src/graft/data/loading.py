@@ -19,6 +19,7 @@ from graft.data.dataset import Dataset
 from graft.data.leakage import leakage_report
 from graft.data.readers import Table, read_table
 from graft.data.series_columns import series_table
+from graft.data.shapes import shape_notes
 
 
 def load_dataset(
@@ -130,6 +131,8 @@ def _notes(report: SplitReport, facts: RowFacts) -> list[str]:
         f"{report.split}: {count:,} rows have a '{column}' that no training row has"
         for column, count in report.unseen.items()
     ]
+    if report.series:
+        notes += shape_notes(report.split, report.rows, report.series)
     absent = [name for name in facts.classes if not report.labels[name]]
     if absent:
         shown = ", ".join(f"'{name}'" for name in absent[:5]) + (", …" if absent[5:] else "")
@@ -150,7 +153,7 @@ def _table(
         on_bad_rows=section.on_bad_rows,
         name=name,
     )
-    return series_table(table, section.series) if task == "series" else table
+    return series_table(table, section) if task == "series" else table
 
 
 def _find(given: str, folder: Path, split: Split) -> Path:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from graft.config.recipe import DataSection, TaskName
+from graft.config.series import SeriesSection
 from graft.core.errors import Problem
 from graft.core.facts import RowFacts
 from graft.data.columns import CUSTOMARY, OPTIONAL_ROLES, PAIR_ROLES, SPAN_ROLES, nearest
@@ -77,8 +78,8 @@ def layout_of(section: DataSection, task: TaskName) -> Layout:
             required=(COLUMN, "label"),
             texts=(),
             classes=True,
-            customary={**customary, COLUMN: (series_column(section.series),)},
-            optional=(*OPTIONAL_ROLES, *SPAN_ROLES),
+            customary=_of_series(section.series, customary),
+            optional=(*OPTIONAL_ROLES, "item", *SPAN_ROLES),
             series=True,
             channels=section.series.channels,
         )
@@ -90,6 +91,15 @@ def layout_of(section: DataSection, task: TaskName) -> Layout:
         classes=True,
         customary=customary,
     )
+
+
+def _of_series(
+    section: SeriesSection, customary: Mapping[str, tuple[str, ...]]
+) -> Mapping[str, tuple[str, ...]]:
+    names = {**customary, COLUMN: (series_column(section),)}
+    # NumPy files call what is to be learned `y`.
+    names["label"] = (*customary["label"], "y")
+    return {**names, "item": (section.item.lower(),)} if section.item else names
 
 
 def name_problems(

@@ -181,3 +181,14 @@ def as_lists(series: np.ndarray) -> list[list[float | None]]:
         [[1.0, None]]
     """
     return [[None if math.isnan(value) else value for value in step] for step in series.tolist()]
+
+
+def without_tail(series: np.ndarray) -> np.ndarray:
+    """Return the series without the steps at its end that hold no value at all.
+
+    Example:
+        >>> without_tail(np.array([[1.0], [np.nan], [2.0], [np.nan]])).tolist()
+        [[1.0], [nan], [2.0]]
+    """
+    held = np.flatnonzero(~np.isnan(series).all(axis=1))
+    return series[: held[-1] + 1] if len(held) else series

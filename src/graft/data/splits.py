@@ -15,7 +15,7 @@ from graft.core.facts import RowFacts
 from graft.core.roles import Split
 from graft.core.seeds import generator
 from graft.data.dataset import PAIR_FACTS
-from graft.data.inputs import compared_texts, telling_inputs
+from graft.data.inputs import compared_texts, input_units, telling_inputs
 
 QUANTILES = 10
 WORDS = {
@@ -72,7 +72,7 @@ def deal(
 def _stratified(
     rows: pd.DataFrame, target: int, rng: np.random.Generator, facts: RowFacts
 ) -> np.ndarray:
-    units = pd.factorize(pd.Series(telling_inputs(rows, facts, normal=True)))[0]
+    units = input_units(rows, facts)
     strata = _strata(rows["label"].to_numpy(dtype=np.float64), facts)
     firsts = np.unique(units, return_index=True)[1]
     of_unit = strata[firsts]
