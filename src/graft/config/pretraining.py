@@ -35,7 +35,7 @@ class MaskSection(Section):
 class PretrainSection(Section):
     """Self-supervised pretraining of the encoder that the recipe describes."""
 
-    train: str | tuple[str, ...] | None = Field(
+    unlabelled: str | tuple[str, ...] | None = Field(
         None,
         description="Files of rows, whose labels are not read; the training rows if left out.",
     )

@@ -8,6 +8,7 @@ from typing import Any, Literal, Self, get_args
 
 from pydantic import Field, field_validator, model_validator
 
+from graft.config.pretraining import PretrainSection
 from graft.config.sections import ArmSection, BaseSection, ClassLoss, PairLoss, Section
 from graft.config.series import OWN_BASE, EncoderSection, SeriesSection
 
@@ -265,6 +266,9 @@ class Recipe(Section):
     seed: int = Field(42, ge=0, description="The one seed; every use of chance derives from it.")
     base: BaseSection = BaseSection()
     encoder: EncoderSection = EncoderSection()
+    pretrain: PretrainSection | None = Field(
+        None, description="Pretrain the encoder first; every arm without a base.model starts there."
+    )
     data: DataSection
     arms: dict[str, ArmSection] = Field(min_length=1)
     baselines: tuple[str, ...] = Field(
@@ -317,6 +321,16 @@ class Recipe(Section):
     def _series_have_no_texts(self) -> Self:
         if self.task == "series" and self.data.split.method == "by_text":
             raise ValueError("data.split.method by_text: a series has no texts")
+        return self
+
+    @model_validator(mode="after")
+    def _pretraining_is_used(self) -> Self:
+        if self.pretrain is None:
+            return self
+        if not self.makes_base:
+            raise ValueError("pretrain needs task: series, and no base.model")
+        if "pretraining" in {*self.arms, *self.fusion}:
+            raise ValueError("'pretraining' is the folder of the pretraining; rename the run")
         return self
 
     def _unfit(self, arm: ArmSection) -> list[str]:

@@ -60,7 +60,9 @@ class Experiment:
         """Return the base model of `arm`, or of the whole experiment."""
         section = self.recipe.arms[arm].base if arm else self.recipe.base
         if self.recipe.task == "series" and section.model == OWN_BASE:
-            return LocatedBase(section.model, self.paths.untrained, "made")
+            pretrained = self.recipe.pretrain is not None
+            folder = self.paths.pretraining.model if pretrained else self.paths.untrained
+            return LocatedBase(section.model, folder, "made")
         return locate_base(section.model, self.loaded.folder, section.revision)
 
 
