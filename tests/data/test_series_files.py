@@ -11,6 +11,7 @@ from graft.core.errors import DataError
 from graft.data.loading import load_dataset
 from graft.data.readers import read_table
 from graft.data.series_columns import series_table
+from graft.data.unlabelled import unlabelled_rows
 
 SHARED = Path(__file__).parents[3] / "shared" / "data" / "aeon_ts"
 TS = """#A made-up set
@@ -334,3 +335,26 @@ def test_a_table_without_series_says_what_to_write(tmp_path):
     told = problems(path)
     assert "no column is called 'series'; the columns are ['a', 'b']" in told
     assert "data: {series: {channels: […]}} of a long table" in told
+
+
+def test_series_without_labels_are_read(tmp_path):
+    frame = pd.DataFrame({"x": [[1.0, 2.0], [3.0]] * 4, "outcome": ["a", None] * 4})
+    frame.to_parquet(tmp_path / "a.parquet")
+    frame.drop(columns="outcome").to_json(tmp_path / "b.jsonl", orient="records", lines=True)
+    section = DataSection(
+        train="t", series={"channels": ["x"]}, columns={"label": "outcome", "group": "firm"}
+    )
+    found = unlabelled_rows(["a.parquet", "b.jsonl"], section, tmp_path)
+    assert found.frame["row"].tolist()[::8] == ["unlabelled:1", "unlabelled-2:1"]
+    assert list(found.frame) == ["row", "source", "source_row", "series"]
+    assert found.channels == ("x",)
+    assert (found.shape.shortest, found.shape.longest) == (1, 2)
+
+
+def test_all_files_without_labels_are_told_of_at_once(tmp_path):
+    write(tmp_path / "a.jsonl", '{"series": [1, 2]}\n{"series": "x"}\n')
+    with pytest.raises(DataError) as caught:
+        unlabelled_rows(["a.jsonl", "b.npz"], DataSection(train="t"), tmp_path, "pretrain.rows")
+    told = str(caught.value)
+    assert "a.jsonl row 2: series is 'x', not a list of numbers" in told
+    assert "recipe, pretrain.rows: 'b.npz' does not exist" in told

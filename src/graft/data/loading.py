@@ -13,13 +13,13 @@ from graft.core.facts import RowFacts
 from graft.core.roles import Split
 from graft.core.tables import DataReport, SplitReport
 from graft.data.alone import table_columns
-from graft.data.assembly import Source, assemble
+from graft.data.assembly import assemble
 from graft.data.counts import split_report, unseen_categories
 from graft.data.dataset import Dataset
+from graft.data.joining import Source
 from graft.data.leakage import leakage_report
-from graft.data.readers import Table, read_table
-from graft.data.series_columns import series_table
 from graft.data.shapes import shape_notes
+from graft.data.sources import read_files, records
 
 
 def load_dataset(
@@ -40,14 +40,8 @@ def load_dataset(
     named = [(Split.train, path) for path in train]
     named += [(Split.validation, section.validation)] if section.validation else []
     named += [(Split.test, section.test)] if section.test else []
-    problems: list[Problem] = []
-    sources: list[Source] = []
-    for split, given in named:
-        try:
-            table = _table(_find(given, folder, split), section, task)
-            sources.append(Source(split, _prefix(split, sources), table))
-        except DataError as error:
-            problems += error.problems
+    files = [(f"data.{split}", split, path) for split, path in named]
+    sources, problems = read_files(files, section, folder, task)
     dataset = assemble(sources, section, seed, problems, task)
     return dataset, report_on(dataset, section)
 
@@ -87,7 +81,7 @@ def dataset_from_frames(
         if frame is None:
             continue
         try:
-            table = _table(frame, section, task, f"{split.value} frame")
+            table = records(frame, section, task, f"{split.value} frame")
             sources.append(Source(split, split.value, table))
         except DataError as error:
             problems += error.problems
@@ -141,37 +135,3 @@ def _notes(report: SplitReport, facts: RowFacts) -> list[str]:
             "so it says nothing about them"
         )
     return notes
-
-
-def _table(
-    source: Path | pd.DataFrame, section: DataSection, task: TaskName, name: str | None = None
-) -> Table:
-    """Return the records of a file or frame; of series, one for each series."""
-    table = read_table(
-        source,
-        max_cell_bytes=section.max_cell_bytes,
-        on_bad_rows=section.on_bad_rows,
-        name=name,
-    )
-    return series_table(table, section) if task == "series" else table
-
-
-def _find(given: str, folder: Path, split: Split) -> Path:
-    path = Path(given)
-    places = [path] if path.is_absolute() else [folder / path, Path.cwd() / path]
-    for place in places:
-        if place.exists():
-            return place
-    looked = " and ".join(str(place) for place in dict.fromkeys(places))
-    problem = Problem(
-        f"recipe, data.{split.value}",
-        f"'{given}' does not exist; looked for {looked}",
-        "correct the path; it counts from the folder of the recipe, then from the current one",
-    )
-    raise DataError("data", [problem])
-
-
-def _prefix(split: Split, sources: list[Source]) -> str:
-    """Return the first part of row ids: `train`, and `train-2` for a second file."""
-    before = sum(source.split is split for source in sources)
-    return f"{split.value}-{before + 1}" if before else split.value
