@@ -41,7 +41,8 @@ def against_guesses(
             for name, v in runs.items()
         }
         errors = {name: measure.compute(column) for name, column in columns.items()}
-        best = min(errors, key=lambda name: np.inf if errors[name] is None else errors[name])
+        known = {name: np.inf if error is None else error for name, error in errors.items()}
+        best = min(known, key=lambda name: known[name])
         primary = measure.metric.name
         settings = ComparisonSettings(primary, best, (NAME,), RESAMPLES, ALPHA, seed)
         found.append(compare(frames, measures=[measure], settings=settings))

@@ -19,7 +19,7 @@ from graft.evaluate.predictions import (
 )
 from graft.evaluate.spread import text_spread
 from graft.models.threads import suitable_threads
-from graft.runs.experiment import Experiment
+from graft.runs.experiment import Experiment, require_made
 from graft.tasks.protocol import Array, BaselineRows
 
 
@@ -30,7 +30,7 @@ def run_baselines(
     missing = [n for n in names if not experiment.paths.run(n).predictions(Split.test).is_file()]
     if not missing:
         return
-    base, predicted = experiment.base(), rows_to_predict(rows)
+    base, predicted = require_made(experiment.base()), rows_to_predict(rows)
     train = rows[rows["split"] == Split.train].reset_index(drop=True)
 
     @lru_cache(maxsize=4)

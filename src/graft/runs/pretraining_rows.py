@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+import numpy as np
 import pandas as pd
 
 from graft.config.pretraining import PretrainSection
@@ -54,8 +55,9 @@ def pretraining_rows(
         DataError: Files or rows that cannot be used, other channels, or nothing to hold out.
     """
     data, facts = experiment.recipe.data, replace(experiment.facts, classes=())
+    notes: tuple[str, ...] = ()
     if section.unlabelled is None:
-        rows, notes = labelled[labelled["split"] == Split.train].drop(columns="label"), ()
+        rows = labelled[labelled["split"] == Split.train].drop(columns="label")
     else:
         files = (section.unlabelled,) if isinstance(section.unlabelled, str) else section.unlabelled
         read = unlabelled_rows(files, data, experiment.loaded.folder, "pretrain.unlabelled")
@@ -82,7 +84,7 @@ def pretraining_rows(
 
 def _held_out(
     experiment: Experiment, section: PretrainSection, frame: pd.DataFrame, facts: RowFacts
-) -> tuple[pd.Series, str]:
+) -> tuple[np.ndarray, str]:
     """Return the split of each row, by the method of the recipe where its column is there."""
     method = experiment.recipe.data.split.method
     if _NEEDS.get(method, "row") not in frame:
@@ -90,7 +92,7 @@ def _held_out(
     split = SplitSection(method=method, validation=section.validation)
     dealt = deal(frame.assign(label=0.0), split, experiment.recipe.seed, (Split.validation,), facts)
     words = WORDS[method].removeprefix("stratified by label, ")
-    return pd.Series(dealt), f"validation: {section.validation:.3g} of the rows, {words}"
+    return dealt, f"validation: {section.validation:.3g} of the rows, {words}"
 
 
 def _check_channels(channels: tuple[str, ...], facts: RowFacts) -> None:

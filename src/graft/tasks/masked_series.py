@@ -171,7 +171,7 @@ class MaskedSeries(ReadsSeries):
             levels = chance_levels(self._groups(len(examples)))
             columns = {"contrastive": levels, units_of("contrastive"): np.ones(len(levels))}
             found["contrastive"] = {"chance": columns}
-        return found
+        return {name: found[name] for name in self.objectives}
 
     def shown(self, model: nn.Module, examples: Sequence[SeriesRow]) -> pd.DataFrame:
         """Return values, what was hidden, and what the model says: a line for each of them."""
