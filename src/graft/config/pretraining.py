@@ -10,13 +10,15 @@ from pydantic import Field, field_validator, model_validator
 from graft.config.sections import Section, TrainingSection
 
 Objective = Literal["reconstruction", "forecast", "contrastive"]
-# What a new encoder needs is not what a finished one bears.
+# What a new encoder needs is not what a finished one bears. It is so small that casts to bf16 take
+# longer than they save (24 ms a step in float32, 39 ms in bf16, for 64 windows of 105 × 4).
 _TRAINING: Mapping[str, Any] = {
     "num_train_epochs": 20,
     "per_device_train_batch_size": 64,
     "learning_rate": 1e-3,
     "weight_decay": 0.01,
     "lr_scheduler_type": "cosine",
+    "precision": "fp32",
 }
 
 
@@ -57,7 +59,7 @@ class PretrainSection(Section):
     training: TrainingSection = Field(
         TrainingSection(**_TRAINING),
         description="As of an arm; other defaults: 20 epochs of 64 rows at 1e-3, weight decay "
-        "0.01, cosine.",
+        "0.01, cosine, fp32.",
     )
 
     @field_validator("training", mode="before")

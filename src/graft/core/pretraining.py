@@ -17,7 +17,7 @@ class Pretraining:
         experiment: Name of the experiment.
         kind: Kind of pretraining, such as `masked series`.
         objectives: Objective to its weight in the loss.
-        settings: Everything else that the recipe says of it, as plain values.
+        settings: What else decides what is learned, by its name.
         seed: Seed of the recipe.
         recipe_sha256: Hash of the resolved recipe.
         sources: Files of the rows.

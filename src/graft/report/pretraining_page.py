@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -123,17 +124,17 @@ def headline(comparison: Comparison) -> str:
     return f"It did not learn: no better than guesses without a model in {_named(found)}."
 
 
-def _less(items: tuple[PairedDifference, ...] | list[PairedDifference]) -> str:
+def _less(items: Sequence[PairedDifference]) -> str:
     return listed(
         [
-            f"{catalogue.metric(item.metric).title.lower()} {decimal(item.candidate_value)} against "
+            f"{_named([item])} {decimal(item.candidate_value)} against "
             f"{decimal(item.reference_value)} of the best guess"
             for item in items
         ]
     )
 
 
-def _named(items: tuple[PairedDifference, ...] | list[PairedDifference]) -> str:
+def _named(items: Sequence[PairedDifference]) -> str:
     return listed([catalogue.metric(item.metric).title.lower() for item in items])
 
 
@@ -145,10 +146,7 @@ def about(record: Pretraining) -> str:
 def facts(evidence: PretrainingEvidence) -> list[tuple[str, str]]:
     """Return the facts of the verdict section: name and words."""
     record, run = evidence.record, evidence.run
-    settings = ", ".join(
-        f"{key.replace('_', ' ').replace('.', ' ')} {value}"
-        for key, value in record.settings.items()
-    )
+    settings = ", ".join(f"{name} {value}" for name, value in record.settings.items())
     rows = (
         f"{plural(record.rows, 'row')} to learn from and {count(record.held_out)} held out, of "
         f"{listed(list(record.sources))}"

@@ -97,7 +97,7 @@ def pretrain(
             ready = prepare_pretraining(experiment, section, rows)
             model, at_once = ready.prepared.model, ready.prepared.tokens_at_once
             with suitable_threads(model, at_once) as threads:
-                _train(experiment, section, ready)
+                _train(experiment, ready)
         write_json(paths.options, pretraining_use(experiment, ready.prepared.arm))
         note_reads(experiment)
         close_training(paths, meter, threads)
@@ -171,12 +171,12 @@ def _write_rows(paths: PretrainingPaths, rows: PretrainingRows) -> None:
     rows.frame[["row", "split"]].to_parquet(paths.splits, index=False)
 
 
-def _train(experiment: Experiment, section: PretrainSection, ready: PreparedPretraining) -> None:
+def _train(experiment: Experiment, ready: PreparedPretraining) -> None:
     """Train, and write everything that comes of it but options and cost."""
     paths, task = experiment.paths.pretraining, ready.task
     prepared = ready.prepared
     model, arm, plan, examples = prepared.model, prepared.arm, prepared.plan, prepared.examples
-    record = _record(experiment, section, ready)
+    record = _record(experiment, ready)
     write_json(paths.record, record)
     write_json(paths.load, prepared.load)
     write_json(paths.plan, plan)
@@ -244,21 +244,13 @@ def _write_judgement(experiment: Experiment, ready: PreparedPretraining) -> None
         shown.to_parquet(paths.shown, index=False)
 
 
-def _record(
-    experiment: Experiment, section: PretrainSection, ready: PreparedPretraining
-) -> Pretraining:
+def _record(experiment: Experiment, ready: PreparedPretraining) -> Pretraining:
     train, held_out = ready.rows.report.splits
-    plain = section.model_dump(mode="json", exclude={"training", "objectives", "unlabelled"})
-    settings = {
-        f"{key}.{inner}" if inner else key: value
-        for key, part in plain.items()
-        for inner, value in (part.items() if isinstance(part, dict) else [("", part)])
-    }
     return Pretraining(
         experiment=experiment.recipe.name,
         kind=ready.task.name,
         objectives=dict(ready.task.objectives),
-        settings=settings,
+        settings=dict(ready.task.settings),
         seed=experiment.recipe.seed,
         recipe_sha256=experiment.loaded.sha256,
         sources=train.sources,

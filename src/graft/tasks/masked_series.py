@@ -87,6 +87,19 @@ class MaskedSeries(ReadsSeries):
         return {str(name): weight for name, weight in self.section.objectives.items()}
 
     @property
+    def settings(self) -> dict[str, str | int | float]:
+        """Masks, steps and temperature, as far as an objective reads them."""
+        section, found = self.section, dict[str, str | int | float]()
+        if {"reconstruction", "contrastive"} & set(self.objectives):
+            found |= {"mask": section.mask.kind, "masked share": section.mask.share}
+            found |= {} if section.mask.kind == "random" else {"mask length": section.mask.length}
+        if "forecast" in self.objectives:
+            found["forecast steps"] = section.forecast_steps
+        if "contrastive" in self.objectives:
+            found["temperature"] = section.temperature
+        return found
+
+    @property
     def measures(self) -> tuple[Measure, ...]:
         """The whole loss, then that of each objective."""
         return measures_of_objectives(self.objectives)

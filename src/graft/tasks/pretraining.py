@@ -30,6 +30,11 @@ class PretrainingTask(TrainingTask, Protocol):
         ...
 
     @property
+    def settings(self) -> Mapping[str, str | int | float]:
+        """What else decides what is learned, as far as something reads it."""
+        ...
+
+    @property
     def measures(self) -> tuple[Measure, ...]:
         """What held-out rows are measured by; the first, over all objectives, chooses."""
         ...
