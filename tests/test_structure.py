@@ -20,7 +20,7 @@ DRAWERS = {"util", "utils", "helper", "helpers", "common", "misc"}
 
 # What users call. A change here is a line in CHANGELOG.md.
 PUBLIC = {
-    "load": "(folder: 'Path | str') -> 'SentenceTransformer | Classifier'",
+    "load": "(folder: 'Path | str') -> 'SentenceTransformer | Classifier | SeriesClassifier'",
     "read_result": "(folder: 'Path | str') -> 'Result'",
     "run": "(source: 'Path | str | Mapping[str, Any]', overrides: 'Iterable[str]' = (), "
     "root: 'Path | str' = 'runs', *, frames: 'Mapping[str, pd.DataFrame] | None' = None, "

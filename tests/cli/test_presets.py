@@ -12,8 +12,8 @@ from graft.cli.demo import QUICK
 from graft.cli.init import preset
 from graft.config.loading import load_recipe
 from graft.config.recipe import CostSection, FusionSection, Recipe
-from graft.config.sections import ArmSection, ClassifierSection
-from graft.config.series import SeriesSection
+from graft.config.sections import ArmSection, ClassifierSection, LoraSection
+from graft.config.series import EncoderSection, SeriesSection
 from graft.data.readers import read_table
 from graft.synthetic.compatibility import write_compatibility
 from graft.synthetic.matches import write_matches
@@ -41,7 +41,7 @@ def uncommented(text):
     return re.sub(r"^(\s*)#(?=\w+:|  - \{|  \w+:)", r"\1", text, flags=re.MULTILINE)
 
 
-TEMPLATES = ["pairs", "classification"]
+TEMPLATES = ["pairs", "classification", "series"]
 
 
 @pytest.mark.parametrize("name", TEMPLATES)
@@ -69,21 +69,34 @@ def keys(section):
             yield from keys(kind)
 
 
-# What only pairs, and what only a classification has.
+# What only pairs, only a classification, only series and only texts have.
 OF_PAIRS = {"label_range"}
 OF_CLASSES = {
     "texts", "table", "categorical", "positive", "head_learning_rate", "lr_decay", "costs",
     "false_positive", "false_negative", "fusion", "reference", "rows_per_class", "classifier",
     "reasons", *ClassifierSection.model_fields, *FusionSection.model_fields,
 }  # fmt: skip
-OF_SERIES = {"series", *SeriesSection.model_fields}
+OF_SERIES = {
+    "series", "augment", "encoder", *SeriesSection.model_fields, *EncoderSection.model_fields,
+}  # fmt: skip
+OF_TEXTS = {
+    "texts", "table", "categorical", "max_seq_length", "reasons", "fusion", "arm", "members",
+    "folds", "lora", *LoraSection.model_fields,
+}  # fmt: skip
 
 
-@pytest.mark.parametrize(("name", "others"), [("pairs", OF_CLASSES), ("classification", OF_PAIRS)])
+@pytest.mark.parametrize(
+    ("name", "others"),
+    [
+        ("pairs", OF_CLASSES | OF_SERIES),
+        ("classification", OF_PAIRS | OF_SERIES - {"pooling"}),
+        ("series", OF_PAIRS | OF_TEXTS),
+    ],
+)
 def test_the_template_names_every_key_there_is(name, others):
     text = preset(name)
     wanted = {*keys(Recipe), *keys(ArmSection), *keys(CostSection), *keys(FusionSection)}
-    wanted -= others | OF_SERIES
+    wanted -= others
     missing = [key for key in wanted if not re.search(rf"\b{key}:", text)]
     assert missing == []
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +25,9 @@ from graft.models.locate import LocatedBase, locate_base
 from graft.tasks.classification import ClassificationTask
 from graft.tasks.pairs import PairsTask
 from graft.tasks.protocol import Task
+from graft.tasks.series import SeriesTask
 from graft.train.modes import named_parameters, tied_names, unused_names
+from series_models import build_series_encoder, wave_facts, wave_rows
 from tiny_models import colour_facts, colour_pairs, colour_rows
 
 
@@ -35,6 +39,7 @@ class Case:
     task: Task
     rows: pd.DataFrame
     arm: dict[str, Any] = field(default_factory=dict)
+    encoder: str = "text"
 
     def section(self, **more: Any) -> ArmSection:
         return ArmSection.model_validate({**self.arm, **more})
@@ -50,7 +55,14 @@ def _classes(name: str, classes: int = 2, **classifier: Any) -> Case:
     return Case(name, task, colour_rows(24, 3, classes), arm)
 
 
-CASES = (
+def _series(kind: str, classes: int = 3, **classifier: Any) -> Case:
+    arm = {"loss": "cross_entropy", "classifier": classifier}
+    task = SeriesTask(wave_facts(classes))
+    return Case(f"series, {kind}", task, wave_rows(24, 3, classes), arm, kind)
+
+
+# Texts are read by encoders that take adapters and whose outputs can be stored.
+OF_TEXTS = (
     Case("pairs", PairsTask(), _pairs()),
     _classes("joint"),
     _classes("joint, three classes", 3),
@@ -59,17 +71,42 @@ CASES = (
     _classes("table", 3, table=True, class_weight="balanced"),
     _classes("towers and table", texts="towers", table=True, label_smoothing=0.1),
 )
-
-
-@pytest.fixture(params=CASES, ids=lambda case: case.name)
-def case(request: pytest.FixtureRequest) -> Case:
-    found: Case = request.param
-    return found
+OF_SERIES = (
+    _series("lstm", pooling="last"),
+    _series("gru", 2, pooling="attention", label_smoothing=0.1),
+    _series("tcn", class_weight="balanced"),
+    _series("transformer", 2),
+)
+METHODS = [
+    *((case, method) for case in OF_TEXTS for method in ("full", "lora", "head")),
+    *((case, method) for case in OF_SERIES for method in ("full", "head")),
+]
+each_case = pytest.mark.parametrize("case", (*OF_TEXTS, *OF_SERIES), ids=lambda case: case.name)
+each_text = pytest.mark.parametrize("case", OF_TEXTS, ids=lambda case: case.name)
+each_method = pytest.mark.parametrize(
+    ("case", "method"), METHODS, ids=[f"{case.name}, {method}" for case, method in METHODS]
+)
 
 
 @pytest.fixture(scope="session")
-def base(colour_encoder: Path) -> LocatedBase:
-    return locate_base(str(colour_encoder))
+def bases(
+    colour_encoder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], LocatedBase]:
+    """Return the base that a case reads its rows with."""
+
+    @cache
+    def base(encoder: str) -> LocatedBase:
+        if encoder == "text":
+            return locate_base(str(colour_encoder))
+        folder = tmp_path_factory.mktemp(encoder)
+        return locate_base(str(build_series_encoder(folder, encoder)))
+
+    return base
+
+
+@pytest.fixture
+def base(case: Case, bases: Callable[[str], LocatedBase]) -> LocatedBase:
+    return bases(case.encoder)
 
 
 def _built(case: Case, base: LocatedBase, **more: Any) -> nn.Module:
@@ -93,6 +130,7 @@ def _loss(case: Case, model: nn.Module, part: Any) -> tuple[float, int, dict[str
     return float(loss.detach()), units, gradients
 
 
+@each_case
 def test_a_rowwise_loss_has_the_same_sum_and_gradient_however_it_is_divided(
     case: Case, base: LocatedBase
 ) -> None:
@@ -108,6 +146,7 @@ def test_a_rowwise_loss_has_the_same_sum_and_gradient_however_it_is_divided(
         torch.testing.assert_close(summed, expected, rtol=1e-3, atol=1e-4)
 
 
+@each_case
 def test_predictions_are_one_entry_a_row_and_do_not_depend_on_the_batch(
     case: Case, base: LocatedBase
 ) -> None:
@@ -124,6 +163,7 @@ def test_predictions_are_one_entry_a_row_and_do_not_depend_on_the_batch(
 
 
 @pytest.mark.parametrize("method", ["full", "head"])
+@each_case
 def test_a_saved_folder_predicts_and_reads_as_the_model_in_memory(
     case: Case, base: LocatedBase, tmp_path: Path, method: str
 ) -> None:
@@ -147,6 +187,7 @@ def _agree(case: Case, served: Any, expected: dict[str, Any]) -> None:
     assert all(len(values) == len(case.rows) for values in embeddings.values())
 
 
+@each_text
 def test_an_adapter_beside_the_base_and_one_merged_into_it_predict_the_same(
     case: Case, base: LocatedBase, tmp_path: Path
 ) -> None:
@@ -165,7 +206,7 @@ def _with_embeddings(case: Case, columns: dict[str, Any]) -> dict[str, Any]:
     return {**columns, **dict.fromkeys(case.task.embedded, np.zeros((len(case.rows), 1)))}
 
 
-@pytest.mark.parametrize("method", ["full", "lora", "head"])
+@each_method
 def test_the_load_report_names_every_tensor_and_only_new_parts_are_new(
     case: Case, base: LocatedBase, method: str
 ) -> None:
@@ -180,7 +221,7 @@ def test_the_load_report_names_every_tensor_and_only_new_parts_are_new(
     assert all(t.identical for t in report.tensors if t.origin == Origin.file)
 
 
-@pytest.mark.parametrize("method", ["full", "lora", "head"])
+@each_method
 def test_what_is_trained_is_what_the_method_says(
     case: Case, base: LocatedBase, method: str
 ) -> None:
@@ -200,6 +241,7 @@ def test_what_is_trained_is_what_the_method_says(
     assert trained == expected[method]
 
 
+@each_text
 def test_the_outputs_of_a_frozen_encoder_are_stored_and_give_the_same(
     case: Case, base: LocatedBase, tmp_path: Path
 ) -> None:
@@ -227,6 +269,7 @@ def test_the_outputs_of_a_frozen_encoder_are_stored_and_give_the_same(
         np.testing.assert_allclose(found[name], values, atol=1e-6)
 
 
+@each_case
 def test_the_census_counts_every_row_once(case: Case, base: LocatedBase) -> None:
     model = _built(case, base)
     examples = case.task.prepare(case.rows, model)

@@ -20,7 +20,7 @@ CONSTANT = 1e-6  # spread of scores below which they are one answer
 ROWS_NEEDED = 20
 CHANCE = 0.001  # probability below which an order of labels is no accident
 PERMUTATIONS = 200
-LIKE = 0.98  # mean cosine of different texts from which on all texts are alike
+LIKE = 0.98  # mean cosine of different inputs from which on all are alike
 SHRINKAGE = 0.2  # of the base's distance to 1 that must be left
 
 
@@ -120,30 +120,30 @@ def beyond_chance(evidence: RunEvidence) -> Answer:
 
 
 def collapse(evidence: RunEvidence) -> Answer:
-    """Return whether the embeddings of different texts stay apart, as those of the base do."""
+    """Return whether the embeddings of different inputs stay apart, as those of the base do."""
     _not_for_controls(evidence)
     spread = evidence.given("spread", evidence.spread)
     base = evidence.given("base_spread", evidence.base_spread)
     shown = {"artefact": spread, "base": base}
     if spread.texts < 2:
-        raise NotApplicableError("the predictions hold no embeddings of two texts")
+        raise NotApplicableError("the predictions hold no embeddings of two inputs")
     summary = sentence([spread_words(base, spread)])
     if is_collapsed(base, spread):
-        fix = "Add negatives, lower the rate, or use a loss that pushes texts apart."
-        return Answer(Status.failed, f"All texts look alike. {summary}", shown, fix)
+        fix = "Add negatives, lower the rate, or use a loss that pushes them apart."
+        return Answer(Status.failed, f"All inputs look alike. {summary}", shown, fix)
     return Answer(Status.passed, summary, shown)
 
 
 def is_collapsed(base: Spread, tuned: Spread) -> bool:
-    """Return True if different texts are alike that the base kept apart."""
+    """Return True if different inputs are alike that the base kept apart."""
     left = (1 - tuned.mean_cosine) / max(1 - base.mean_cosine, 1e-9)
     return tuned.mean_cosine > LIKE and left < SHRINKAGE
 
 
 def spread_words(base: Spread, tuned: Spread) -> str:
-    """Return how far apart different texts are, as part of a sentence."""
+    """Return how far apart different inputs are, as part of a sentence."""
     return (
-        f"two different texts have a mean cosine of {tuned.mean_cosine:.3f} (base"
+        f"two different inputs have a mean cosine of {tuned.mean_cosine:.3f} (base"
         f" {base.mean_cosine:.3f}); {tuned.effective_rank:.1f} of {tuned.dimension} directions"
         f" are used (base {base.effective_rank:.1f})"
     )
@@ -163,5 +163,5 @@ CHECKS = (
     ),
     Check("K13", "label_order", "Does the model rank with the labels?", label_order),
     Check("K13", "beyond_chance", "Is the metric beyond that of shuffled labels?", beyond_chance),
-    Check("K13", "collapse", "Do embeddings of different texts stay apart?", collapse),
+    Check("K13", "collapse", "Do embeddings of different inputs stay apart?", collapse),
 )

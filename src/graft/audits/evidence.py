@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import pandas as pd
 from pyarrow import ArrowException
 
+from graft.core.augmentation import Augmentation
 from graft.core.errors import GraftError, Problem, RunFolderError
 from graft.core.experiment import BASE_RUN, ExperimentIndex
 from graft.core.files import read_json, read_jsonl
@@ -66,6 +67,8 @@ class RunEvidence:
         base_spread: The same of the untouched base.
         saves: What a trainer wrote to disk; only of trainings that Graft did not run.
         few: Training rows of each class that the arm was to take, None for all.
+        augments: True if the arm was to add altered copies to its training rows.
+        augmentation: What was added to them.
         missing: Field to the reason why it is None.
     """
 
@@ -97,6 +100,8 @@ class RunEvidence:
     base_spread: Spread | None = None
     saves: Saves | None = None
     few: int | None = None
+    augments: bool = False
+    augmentation: Augmentation | None = None
     missing: Mapping[str, str] = field(default_factory=dict)
 
     def given(self, name: str, value: T | None) -> T:
@@ -118,6 +123,7 @@ class DataEvidence:
         seen: Arm to the ledger of the rows that it saw; empty before training.
         options: What became of the options that are not of one arm.
         few: Arms that take a few rows of each class on purpose.
+        added: Arm to the altered copies that were added to its rows; only such arms.
         missing: Field to the reason why it is None.
     """
 
@@ -126,6 +132,7 @@ class DataEvidence:
     seen: Mapping[str, Ledger]
     options: OptionUse | None = None
     few: frozenset[str] = frozenset()
+    added: Mapping[str, int] = field(default_factory=dict)
     missing: Mapping[str, str] = field(default_factory=dict)
     name: str = "data"
 
@@ -152,6 +159,8 @@ def read_evidence(
     method: str,
     control: str = "none",
     few: int | None = None,
+    *,
+    augments: bool = False,
 ) -> RunEvidence:
     """Return what the arm `run` left in its folder.
 
@@ -163,6 +172,7 @@ def read_evidence(
         method: `full`, `lora` or `head`.
         control: The control that the arm is, or `none`.
         few: Training rows of each class that the arm takes, None for all.
+        augments: True if the arm adds altered copies to them.
 
     Raises:
         RunFolderError: A file is there and cannot be read.
@@ -207,6 +217,10 @@ def read_evidence(
         spread=reader.json("spread", files.spread, Spread),
         base_spread=reader.json("base_spread", base_run.spread, Spread),
         few=few,
+        augments=augments,
+        augmentation=(
+            reader.json("augmentation", files.augmentation, Augmentation) if augments else None
+        ),
         missing=reader.missing,
     )
 
@@ -264,6 +278,11 @@ def read_data_evidence(paths: ExperimentPaths, few: frozenset[str] = frozenset()
         seen={arm: read_json(file, Ledger) for arm, file in ledgers.items() if file.exists()},
         options=reader.json("options", paths.options, OptionUse),
         few=few,
+        added={
+            arm: read_json(paths.run(arm).augmentation, Augmentation).added
+            for arm in ledgers
+            if paths.run(arm).augmentation.exists()
+        },
         missing=reader.missing,
     )
 

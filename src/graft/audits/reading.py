@@ -1,4 +1,4 @@
-"""K11: does the saved artefact read a text as the trained model did?"""
+"""K11: does the saved artefact read its input as the trained model did?"""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from graft.core.findings import Status
 
 
 def served_reading(evidence: RunEvidence) -> Answer:
-    """Return whether token ids, prompt, limit, pooling and normalisation are those of training.
+    """Return whether a row reaches the model as it did in training, by the same settings.
+
+    Of texts these are token ids, prompt, limit and pooling; of series what is left after
+    normalisation, and the code that computes it.
 
     The artefact is read in a fresh process, by the route that its users take.
     """
@@ -28,7 +31,7 @@ def served_reading(evidence: RunEvidence) -> Answer:
         "rows": len(rows),
         "settings": served.settings,
         "changed": changed,
-        "other_token_ids": listed(
+        "other_inputs": listed(
             {"row": row, "trained": memory.inputs.get(row), "served": served.inputs.get(row)}
             for row in other[:3]
         ),
@@ -38,12 +41,12 @@ def served_reading(evidence: RunEvidence) -> Answer:
         for key, values in changed.items()
     ]
     if other:
-        problems.append(f"{len(other)} of {len(rows)} rows give other token ids ({named(other)})")
+        problems.append(f"{len(other)} of {len(rows)} rows give other inputs ({named(other)})")
     if problems:
-        fix = "Save tokenizer, prompt, pooling and normalisation with the model, as trained."
+        fix = "Save what reads the rows (tokenizer, prompt, pooling, normalisation) as trained."
         return Answer(Status.failed, sentence(problems), shown, fix)
     summary = (
-        f"The artefact reads {len(rows)} rows as the trained model did: the same token ids, and"
+        f"The artefact reads {len(rows)} rows as the trained model did: the same inputs, and"
         f" the same {named(keys, limit=len(keys))}."
     )
     return Answer(Status.passed, summary, shown)
@@ -53,7 +56,7 @@ CHECKS = (
     Check(
         "K11",
         "served_reading",
-        "Does the saved artefact read a text as the trained model did?",
+        "Does the saved artefact read a row as the trained model did?",
         served_reading,
     ),
 )

@@ -6,6 +6,7 @@ from typing import Any
 
 from graft.audits.contract import Answer, Check, listed, named, sentence
 from graft.audits.evidence import DataEvidence, EvidenceMissingError, RunEvidence
+from graft.core.augmentation import Augmentation
 from graft.core.errors import NotApplicableError
 from graft.core.findings import Status
 from graft.core.ledger import PhaseRecord
@@ -36,20 +37,22 @@ def row_sets(evidence: DataEvidence) -> Answer:
         problems.append("two splits have the same fingerprint")
     seen = {arm: _distinct(ledger.phases) for arm, ledger in evidence.seen.items()}
     allowed = reported.get(Split.train, 0)
-    more = sorted(arm for arm, count in seen.items() if count > allowed)
-    problems += [f"'{arm}' saw {seen[arm]} rows, the training split has {allowed}" for arm in more]
+    own = {arm: count - evidence.added.get(arm, 0) for arm, count in seen.items()}
+    more = sorted(arm for arm, count in own.items() if count > allowed)
+    problems += [f"'{arm}' saw {own[arm]} rows, the training split has {allowed}" for arm in more]
     shown = {
         "rows": counted,
         "repeated": listed(repeated),
         "fingerprints": {split.split: split.fingerprint for split in report.splits},
         "seen": seen,
+        "altered_copies": dict(evidence.added),
     }
     if problems:
         fix = "Split the data again, and delete what was prepared from the old split."
         return Answer(Status.failed, sentence(problems), shown, fix)
     sizes = ", ".join(f"{name} {count}" for name, count in counted.items())
     summary = f"No row stands in two splits ({sizes})."
-    if len({count for arm, count in seen.items() if arm not in evidence.few}) > 1:
+    if len({count for arm, count in own.items() if arm not in evidence.few}) > 1:
         summary += f" But the arms saw different numbers of training rows: {seen}."
         return Answer(Status.warned, summary, shown, "Give the arms the same rows to compare them.")
     return Answer(Status.passed, summary, shown)
@@ -139,7 +142,8 @@ def _counted(report: DataReport, counts: dict[str, int], words: str, fix: str) -
 def rows_seen(evidence: RunEvidence) -> Answer:
     """Return whether each epoch showed every training row once, in an order of its own.
 
-    Of an arm that takes a few rows of each class those few are all.
+    Of an arm that takes a few rows of each class those few are all; of one that adds altered copies
+    the copies are shown too.
     """
     plan = evidence.given("plan", evidence.plan)
     ledger = evidence.given("ledger", evidence.ledger)
@@ -147,14 +151,21 @@ def rows_seen(evidence: RunEvidence) -> Answer:
     train = next((split for split in report.splits if split.split == Split.train), None)
     if train is None:
         raise EvidenceMissingError("the data report holds no training split")
-    rows = train.rows if evidence.few is None else _few_rows(evidence, evidence.few)
+    own = train.rows if evidence.few is None else _few_rows(evidence, evidence.few)
+    added = evidence.given("augmentation", evidence.augmentation) if evidence.augments else None
+    rows = own + (added.added if added else 0)
     problems = [text for phase in ledger.phases for text in _epoch_problems(plan, phase, rows)]
+    strange = _not_of_training(evidence, added) if added else []
+    if strange:
+        problems.append(f"{len(strange)} rows of elsewhere were copied and altered")
     orders = [order for phase in ledger.phases for order in phase.epoch_orders]
     if rows >= ORDERED_ROWS and len(set(orders)) < len(orders):
         same = len(orders) - len(set(orders))
         problems.append(f"{same} of {len(orders)} epochs repeat the order of another")
     shown = {
-        "train_rows": rows,
+        "train_rows": own,
+        "altered_copies": added and {"of": added.alterations, "copies": added.copies},
+        "copied_from_elsewhere": listed(strange),
         "phases": [
             {
                 "phase": phase.index,
@@ -175,10 +186,18 @@ def rows_seen(evidence: RunEvidence) -> Answer:
         return Answer(Status.failed, summary, shown, fix)
     total = sum(phase.rows for phase in ledger.phases)
     summary = (
-        f"{total} rows in {len(orders)} epochs: all {rows} training rows, each once per full"
+        f"{total} rows in {len(orders)} epochs: all {own} training rows"
+        f"{f' and {added.added} altered copies of them' if added else ''}, each once per full"
         f" epoch, in {len(set(orders))} different orders."
     )
     return Answer(Status.passed, summary, shown)
+
+
+def _not_of_training(evidence: RunEvidence, added: Augmentation) -> list[str]:
+    """Return the rows that were copied and are no training rows."""
+    splits = evidence.given("splits", evidence.splits)
+    training = set(splits.loc[splits["split"].astype(str) == Split.train, "row"].astype(str))
+    return [row for row in added.sources if row not in training]
 
 
 def _few_rows(evidence: RunEvidence, few: int) -> int:

@@ -12,7 +12,7 @@ from graft.cli.output import answering
 from graft.core.errors import Problem, RecipeError
 from graft.core.files import write_text
 
-Kind = Annotated[Literal["pairs", "classification"], typer.Argument(help="Kind of task.")]
+Kind = Annotated[Literal["pairs", "classification", "series"], typer.Argument(help="Kind of task.")]
 File = Annotated[Path, typer.Argument(metavar="[FILE]", help="Where to write the recipe.")]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite a file that is there.")]
 

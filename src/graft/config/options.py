@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from graft.config.recipe import Recipe
-from graft.config.sections import Reads, Section
+from graft.config.section import Reads, Section
 
 DEFAULT = "default"
 

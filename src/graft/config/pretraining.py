@@ -7,7 +7,8 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from graft.config.sections import Section, TrainingSection
+from graft.config.section import Section
+from graft.config.sections import TrainingSection
 
 Objective = Literal["reconstruction", "forecast", "contrastive"]
 # What a new encoder needs is not what a finished one bears. It is so small that casts to bf16 take

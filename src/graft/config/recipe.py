@@ -9,7 +9,8 @@ from typing import Any, Literal, Self, get_args
 from pydantic import Field, field_validator, model_validator
 
 from graft.config.pretraining import PretrainSection
-from graft.config.sections import ArmSection, BaseSection, ClassLoss, PairLoss, Section
+from graft.config.section import Section
+from graft.config.sections import ArmSection, BaseSection, ClassLoss, PairLoss
 from graft.config.series import OWN_BASE, EncoderSection, SeriesSection
 
 TaskName = Literal["pairs", "classification", "series"]
@@ -318,9 +319,12 @@ class Recipe(Section):
         return self
 
     @model_validator(mode="after")
-    def _series_have_no_texts(self) -> Self:
+    def _series_alone(self) -> Self:
         if self.task == "series" and self.data.split.method == "by_text":
             raise ValueError("data.split.method by_text: a series has no texts")
+        altered = [name for name, arm in self.arms.items() if arm.augment]
+        if altered and self.task != "series":
+            raise ValueError(f"arms.{altered[0]}.augment needs task: series")
         return self
 
     @model_validator(mode="after")

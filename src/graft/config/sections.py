@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from contextvars import ContextVar
-from typing import TYPE_CHECKING, Literal, Self
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
+
+from graft.config.augmentation import AugmentSection
+from graft.config.section import Section
 
 Schedule = Literal[
     "linear", "cosine", "constant", "polynomial", "one_cycle", "cosine_with_restarts"
@@ -16,32 +18,6 @@ Control = Literal["none", "random_init", "shuffled_labels"]
 PairLoss = Literal["cosine_similarity", "cosent", "angle", "contrastive", "online_contrastive"]
 ClassLoss = Literal["cross_entropy", "focal"]
 Loss = PairLoss | ClassLoss
-
-
-Reads = set[tuple[int, str]]
-_reads: ContextVar[Reads | None] = ContextVar("reads", default=None)
-
-
-def record_reads() -> Reads:
-    """Return a set that from now on takes up `(id of the section, option)` of every read."""
-    reads: Reads = set()
-    _reads.set(reads)
-    return reads
-
-
-class Section(BaseModel):
-    """A part of a recipe: immutable, and an unknown key is an error."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-    if not TYPE_CHECKING:
-
-        def __getattribute__(self, name: str) -> object:
-            """Return the attribute, and note that something read it."""
-            reads = _reads.get()
-            if reads is not None:
-                reads.add((id(self), name))
-            return super().__getattribute__(name)
 
 
 class BaseSection(Section):
@@ -235,6 +211,9 @@ class ArmSection(Section):
     classifier: ClassifierSection = ClassifierSection()
     rows_per_class: int | None = Field(
         None, ge=1, description="Train on so many rows of each class, drawn by the seed."
+    )
+    augment: AugmentSection | None = Field(
+        None, description="Altered copies of the training rows of a series task."
     )
     reference: str | None = Field(
         None, description="Run of the headline verdict; evaluation.reference if left out."

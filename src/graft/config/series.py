@@ -6,7 +6,7 @@ from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from graft.config.sections import Section
+from graft.config.section import Section
 
 # Instead of the name of a base: the encoder that the recipe itself describes.
 OWN_BASE = "encoder"

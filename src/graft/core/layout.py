@@ -44,6 +44,7 @@ class RunPaths:
     plan = _Inside("plan.json")
     history = _Inside("history.jsonl")
     ledger = _Inside("ledger.json")
+    augmentation = _Inside("augmentation.json")
     supervision = _Inside("supervision.json")
     probes = _Inside("probes.json")
     options = _Inside("options.json")

@@ -22,6 +22,7 @@ from graft.report.usage import loading_code
 
 LIBRARIES = dict.fromkeys(("pairs", "classification"), "sentence-transformers")
 TASK_TYPES = {
+    "series": ("other", "Time series classification"),
     "pairs": ("sentence-similarity", "Sentence similarity"),
     "classification": ("text-classification", "Text classification"),
 }

@@ -40,9 +40,9 @@ def text_maps(frames: Frames, styles: Styles) -> Chart | NotMeasured:
             traces.append(_points(group, str(category), key.key, key.colour, key.symbol))
         panels.append(Panel(styles[name].title, _plane(traces), _clusters(frame)))
     reading = (
-        "Every dot is a text of the test split, placed by UMAP so that near texts have near "
-        "embeddings; where adapting took, the colours part after it. Distances between far groups "
-        "mean nothing."
+        "Every dot is a text, or series, of the test split, placed by UMAP so that near ones have "
+        "near embeddings; where adapting took, the colours part after it. Distances between far "
+        "groups mean nothing."
     )
     table = pd.concat(
         frame[[c for c in ("category", "text", "x", "y", "cluster") if c in frame]].assign(

@@ -10,6 +10,7 @@ import pandas as pd
 from graft.core.ledger import Ledger
 from graft.core.plan import ResolvedPlan
 from graft.report.chart import Chart, Figure, Key, NotMeasured, Panel, hover, layout, thinned
+from graft.report.charts_changes import change_lines, change_marks, changes_of
 from graft.report.numerals import count, rate
 from graft.report.palette import ARM_COLOURS
 from graft.report.predictions import Styles
@@ -82,7 +83,8 @@ def rates(
                     "largest difference": gap if steps else None,
                 }
             )
-        marks, lines = _thaws(ledger)
+        changes = changes_of(ledger)
+        marks = change_marks(changes, "step", 0, "@ink")
         panels.append(
             Panel(
                 styles[name].title,
@@ -92,7 +94,7 @@ def rates(
                         280,
                         {"title": {"text": "step"}},
                         {"rangemode": "tozero", "exponentformat": "e"},
-                        shapes=lines,
+                        shapes=change_lines(changes, "step", "@muted"),
                     ),
                 },
             )
@@ -137,31 +139,3 @@ def _rate_line(name: str, steps: np.ndarray, values: np.ndarray, style: Figure) 
             ],
         }
     ]
-
-
-def _thaws(ledger: Ledger | None) -> tuple[list[Figure], list[Figure]]:
-    if ledger is None or not ledger.changes:
-        return [], []
-    steps = [change.step for change in ledger.changes]
-    marks: Figure = {
-        "type": "scatter",
-        "mode": "markers",
-        "x": steps,
-        "y": [0] * len(steps),
-        "marker": {"symbol": "triangle-up", "size": 11, "color": "@ink"},
-        "hoverinfo": "text",
-        "hovertext": [hover([f"step {count(c.step)}", c.message]) for c in ledger.changes],
-    }
-    lines = [
-        {
-            "type": "line",
-            "x0": step,
-            "x1": step,
-            "y0": 0,
-            "y1": 1,
-            "yref": "paper",
-            "line": {"color": "@muted", "width": 1, "dash": "dot"},
-        }
-        for step in steps
-    ]
-    return [marks], lines

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from graft.core.ledger import StateChange
 from graft.metrics.catalogue import CATALOGUE
 from graft.report.chart import (
     Chart,
@@ -19,22 +20,26 @@ from graft.report.chart import (
     rounded,
     thinned,
 )
+from graft.report.charts_changes import Axis, change_lines, change_marks
 from graft.report.numerals import count, decimal
 from graft.report.palette import RunStyle
 from graft.report.predictions import Styles
 
 Records = Mapping[str, Sequence[dict[str, Any]]]
+Changes = Mapping[str, Sequence[StateChange]]
 MOST_STEPS = 400
+_THAWS = " Dotted lines are thaws, each in the colour of its run."
 # What trainers log beside their metrics: how long the evaluation took.
 _CLOCKS = ("_runtime", "_per_second", "_time")
 
 
-def loss(histories: Records, styles: Styles) -> Chart | NotMeasured:
-    """Return the training loss of every arm, raw and smoothed.
+def loss(histories: Records, styles: Styles, changes: Changes | None = None) -> Chart | NotMeasured:
+    """Return the training loss of every arm, raw and smoothed, with its thaws.
 
     Args:
         histories: Step records per run: step, epoch, loss, grad_norm, rows, seconds.
         styles: Look of every run.
+        changes: What changed on the way, per run.
     """
     ident, title = "loss", "Training loss"
     found = {name: _losses(histories.get(name, ())) for name in styles}
@@ -70,10 +75,14 @@ def loss(histories: Records, styles: Styles) -> Chart | NotMeasured:
                 ],
             }
         )
+    marks, lines = _changes(changes, styles, list(frames), "step", 0.0)
     figure: Figure = {
-        "data": traces,
+        "data": traces + marks,
         "layout": layout(
-            320, {"title": {"text": "step"}}, {"title": {"text": "loss"}, "rangemode": "tozero"}
+            320,
+            {"title": {"text": "step"}},
+            {"title": {"text": "loss"}, "rangemode": "tozero"},
+            shapes=lines,
         ),
     }
     reading = "Faint lines are the loss of every logged step, strong lines a moving average"
@@ -82,6 +91,7 @@ def loss(histories: Records, styles: Styles) -> Chart | NotMeasured:
         if len(frames) > 1
         else "."
     )
+    reading += _THAWS if lines else ""
     columns = ["run", "step", "epoch", "loss", "grad_norm", "rows", "seconds"]
     table = pd.concat(frame.assign(run=styles[name].title) for name, frame in frames.items())
     table = table[[column for column in columns if column in table]]
@@ -98,12 +108,27 @@ def _span(steps: int) -> int:
     return max(5, steps // 20)
 
 
-def validation(histories: Records, styles: Styles) -> Chart | NotMeasured:
+def _changes(
+    changes: Changes | None, styles: Styles, runs: Sequence[str], axis: Axis, height: float
+) -> tuple[list[Figure], list[Figure]]:
+    """Return the marks and the lines of what changed in the runs, each in the colour of its run."""
+    marks, lines = list[Figure](), list[Figure]()
+    for name in runs:
+        found, style = (changes or {}).get(name, ()), styles[name]
+        marks += change_marks(found, axis, height, style.colour, style.title)
+        lines += change_lines(found, axis, style.colour)
+    return marks, lines
+
+
+def validation(
+    histories: Records, styles: Styles, changes: Changes | None = None
+) -> Chart | NotMeasured:
     """Return the metrics on the validation split during training, the kept checkpoint marked.
 
     Args:
         histories: Evaluation records per run: step, metrics; epoch and best where known.
         styles: Look of every run.
+        changes: What changed on the way, per run.
     """
     ident, title = "validation", "Validation during training"
     records = [
@@ -124,7 +149,8 @@ def validation(histories: Records, styles: Styles) -> Chart | NotMeasured:
     if not records:
         return NotMeasured(ident, title, "nothing was evaluated during training")
     table = pd.DataFrame(records)
-    axis = "step" if table["epoch"].isna().any() else "epoch"
+    axis: Axis = "step" if table["epoch"].isna().any() else "epoch"
+    lines = _changes(changes, styles, list(table["run_key"].unique()), axis, 0.0)[1]
     panels = []
     for metric, part in table.groupby("metric", sort=False):
         traces = [
@@ -138,7 +164,9 @@ def validation(histories: Records, styles: Styles) -> Chart | NotMeasured:
                 words,
                 {
                     "data": traces,
-                    "layout": layout(300, {"title": {"text": axis}}, {"title": {"text": ""}}),
+                    "layout": layout(
+                        300, {"title": {"text": axis}}, {"title": {"text": ""}}, shapes=lines
+                    ),
                 },
             )
         )
@@ -147,11 +175,12 @@ def validation(histories: Records, styles: Styles) -> Chart | NotMeasured:
     if len(kept):
         stars = ", ".join(f"{run}: step {count(step)}" for run, step in kept.items())
         reading += f"; the large star is the last best one ({stars})"
+    reading += "." + (_THAWS if lines else "")
     keys = tuple(styles[name].key(line=True) for name in styles if name in set(table["run_key"]))
     return Chart(
         ident,
         title,
-        f"{reading}.",
+        reading,
         tuple(panels),
         table.drop(columns="run_key"),
         "<run>/history.jsonl",

@@ -163,7 +163,7 @@ def context(evidence: Evidence) -> dict[str, Any]:
             mistakes(run, evidence.index.slices, evidence.facts) for run in evidence.candidates
         ],
         "use_sentence": "The model folder is a standard one: Graft is not needed to use it."
-        if not evidence.facts.classes or len(evidence.facts.texts) == 1
+        if not evidence.facts.classes or evidence.facts.channels or len(evidence.facts.texts) == 1
         else "Graft puts the columns of a row together as in training.",
         "codes": [(arm, loading_code(evidence, arm)) for arm in evidence.arms],
         "definitions": _definitions(evidence),

@@ -79,9 +79,10 @@ def training_charts(runs: Sequence[RunEvidence], styles: Styles) -> list[Chart |
     """
     plans = {run.name: run.plan for run in runs if run.plan}
     ledgers = {run.name: run.ledger for run in runs if run.ledger}
+    changes = {name: ledger.changes for name, ledger in ledgers.items()}
     return [
-        loss({run.name: run.steps for run in runs}, styles),
-        validation({run.name: run.evaluations for run in runs}, styles),
+        loss({run.name: run.steps for run in runs}, styles, changes),
+        validation({run.name: run.evaluations for run in runs}, styles, changes),
         rates(plans, ledgers, styles),
     ]
 

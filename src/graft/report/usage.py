@@ -35,6 +35,17 @@ FUSION_CODE = """\
 # Members and weights lie in {path}, the text model is that of the arm {arm}.
 # graft.load reads the models of arms; a fusion is predicted within its run.
 """
+SERIES_CODE = """\
+import torch
+from transformers import AutoModel
+
+# The folder holds its own code; have a look at modeling_series.py before you trust it.
+model = AutoModel.from_pretrained("{path}", trust_remote_code=True)
+values = torch.randn(1, 50, {channels})  # [rows, time, channels], NaN where a value is missing
+logits = model.eval()(values, lengths=torch.tensor([50])).logits
+scores = torch.softmax(logits, dim=1)[0].tolist()
+print(dict(zip(model.config.id2label.values(), scores)){decision})
+"""
 OTHER_CODE = """\
 from transformers import AutoModel, AutoTokenizer
 
@@ -66,6 +77,9 @@ def loading_code(evidence: Evidence, arm: RunEvidence) -> str:
     facts = evidence.facts
     if not facts.classes:
         return OTHER_CODE.format(path=path)
+    if facts.channels:
+        decision = f", scores[1] >= {cut:.4f}" if cut is not None else ""
+        return SERIES_CODE.format(path=path, channels=len(facts.channels), decision=decision)
     table = facts.table if (arm.paths.model / TABLE_FILE).is_file() else ()
     if len(facts.texts) == 1 and not table:
         decision = f", float(scores[1]) >= {cut:.4f}" if cut is not None else ""

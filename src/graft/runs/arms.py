@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -13,6 +13,7 @@ from torch import nn
 
 from graft.audits.probing import probe_end, probe_start
 from graft.config.sections import ArmSection
+from graft.core.augmentation import Augmentation
 from graft.core.costs import RunCost
 from graft.core.errors import ModelError, Problem
 from graft.core.files import committed_folder, manifest_problems, write_json
@@ -23,6 +24,7 @@ from graft.core.plan import ResolvedPlan
 from graft.core.probes import Probes
 from graft.core.roles import Split
 from graft.core.seeds import generator
+from graft.data.augmentation import augmented_rows
 from graft.data.sampling import rows_per_class
 from graft.evaluate.predictions import (
     decision_split,
@@ -62,6 +64,7 @@ class PreparedArm:
         examples: Training rows, tokenised.
         limit: Largest micro-batch.
         tokens_at_once: Tokens of a micro-batch, as a mean.
+        augmentation: What was added to the training rows, None if nothing was.
     """
 
     name: str
@@ -73,6 +76,7 @@ class PreparedArm:
     examples: Sequence[Example]
     limit: MicroBatchLimit
     tokens_at_once: float
+    augmentation: Augmentation | None = None
 
 
 def prepare_arm(experiment: Experiment, name: str, rows: pd.DataFrame) -> PreparedArm:
@@ -85,8 +89,11 @@ def prepare_arm(experiment: Experiment, name: str, rows: pd.DataFrame) -> Prepar
     seed = experiment.recipe.seed
     train_rows = rows_per_class(_dealt_rows(rows, Split.train, arm, seed), arm.rows_per_class, seed)
     model, load = experiment.task.build(arm, base, seed, train_rows)
+    # The model was built on the rows themselves: what is fitted on them knows no copies.
+    train_rows, added = _with_copies(train_rows, arm, seed, experiment.facts.classes)
     examples = experiment.task.prepare(train_rows, model)
-    return planned(experiment.task, name, arm, base, model, load, examples)
+    prepared = planned(experiment.task, name, arm, base, model, load, examples)
+    return replace(prepared, augmentation=added)
 
 
 def planned(
@@ -126,6 +133,13 @@ def planned(
     limit = resolve_limit(task, model, arm, plan, examples)
     at_once = mean_tokens(task, arm.training, examples, limit)
     return PreparedArm(name, arm, base, model, load, plan, examples, limit, at_once)
+
+
+def _with_copies(
+    rows: pd.DataFrame, arm: ArmSection, seed: int, classes: tuple[str, ...]
+) -> tuple[pd.DataFrame, Augmentation | None]:
+    """Return the training rows and their altered copies, if the arm asks for any."""
+    return augmented_rows(rows, arm.augment, seed, classes) if arm.augment else (rows, None)
 
 
 def _dealt_rows(rows: pd.DataFrame, split: Split, arm: ArmSection, seed: int) -> pd.DataFrame:
@@ -205,6 +219,8 @@ def train_prepared(
     paths = experiment.paths.run(prepared.name)
     write_json(paths.load, prepared.load)
     write_json(paths.plan, prepared.plan)
+    if prepared.augmentation:
+        write_json(paths.augmentation, prepared.augmentation)
     probes = _look_before(experiment, prepared, paths)
     ledger = train(training_job(experiment, prepared, rows, paths))
     write_json(paths.ledger, ledger)

@@ -11,7 +11,7 @@ from typing import Any
 
 from graft.config.loading import LoadedRecipe, load_recipe
 from graft.config.recipe import Recipe
-from graft.config.sections import Reads, record_reads
+from graft.config.section import Reads, record_reads
 from graft.config.series import OWN_BASE
 from graft.core.errors import ModelError, Problem, RecipeError, RunFolderError
 from graft.core.experiment import ExperimentIndex, RunEntry

@@ -14,14 +14,16 @@ from graft.core.layout import RunPaths
 from graft.core.roles import Split
 from graft.models.encoder import quiet_transformers
 from graft.models.heads import is_classifier, load_classifier
+from graft.models.series.folders import is_series_classifier, load_series_classifier
+from graft.models.series.modeling_series import SeriesClassifier
 from graft.runs.classifier import Classifier
 
 
-def load(folder: Path | str) -> SentenceTransformer | Classifier:
+def load(folder: Path | str) -> SentenceTransformer | Classifier | SeriesClassifier:
     """Return the model of an arm, after its files were compared with their hashes.
 
     Of pairs that is a `SentenceTransformer`; of a classification a `Classifier`, whose `predict`
-    takes rows.
+    takes rows; of series a `SeriesClassifier`, a model of Transformers.
 
     Args:
         folder: The arm's folder (`runs/x/lora`) or its model folder (`runs/x/lora/model`).
@@ -37,12 +39,15 @@ def load(folder: Path | str) -> SentenceTransformer | Classifier:
     """
     given = Path(folder)
     place = RunPaths(given).model if RunPaths(given).model.is_dir() else given
-    if not (place / "modules.json").is_file():
+    of_series = is_series_classifier(place)
+    if not (of_series or (place / "modules.json").is_file()):
         problem = Problem(str(given), "holds no model", "give the folder of a trained arm")
         raise ModelError(given.name, [problem])
     problems = manifest_problems(place)
     if problems:
         raise ModelError(given.name, problems)
+    if of_series:
+        return load_series_classifier(place)
     if is_classifier(place):
         return Classifier(load_classifier(place), decision_threshold(given))
     with quiet_transformers():

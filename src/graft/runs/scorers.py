@@ -12,12 +12,14 @@ import pandas as pd
 import pyarrow as pa
 from sentence_transformers import SentenceTransformer
 
+from graft.core.errors import InputError, Problem
 from graft.data.badrows import BadRow
 from graft.data.checks import check_rows
 from graft.data.columns import assign_columns
 from graft.data.dataset import TEXTS
 from graft.evaluate.encoding import encode
 from graft.models.precision import Precision
+from graft.models.series.modeling_series import SeriesClassifier
 from graft.runs.classifier import PREDICTED, Classifier
 from graft.tasks.pair_columns import pair_columns
 
@@ -47,7 +49,9 @@ class Scorer:
 
 
 def scorer_of(
-    model: SentenceTransformer | Classifier, threshold: float | None, precision: Precision
+    model: SentenceTransformer | Classifier | SeriesClassifier,
+    threshold: float | None,
+    precision: Precision,
 ) -> Scorer:
     """Return how `model`, as `graft.load` returns it, predicts the rows of a file.
 
@@ -55,7 +59,14 @@ def scorer_of(
         model: The model.
         threshold: Decision threshold of the run behind it, None if there is none.
         precision: Number format of the encoder.
+
+    Raises:
+        InputError: It reads series.
     """
+    if isinstance(model, SeriesClassifier):
+        fix = "give it the values: model(values, lengths), as its card shows"
+        problem = Problem("graft predict", "reads texts and tables, and this model series", fix)
+        raise InputError("predict", [problem])
     if isinstance(model, Classifier):
         return _of_classes(model, precision)
     return _of_pairs(model, threshold, precision)

@@ -211,6 +211,7 @@ def audit_runs(experiment: Experiment) -> Findings:
             arm.method,
             arm.control,
             arm.rows_per_class,
+            augments=arm.augment is not None,
         )
         own = run_checks(ARM_CHECKS, evidence, recipe.accept)
         write_json(paths.run(name).audits, Findings(own))

@@ -187,7 +187,7 @@ class _Loop:
         with committed_folder(start.parent) as folder:
             trained = self.plan.trainable_in(phase.index)
             write_tensors(folder / start.name, {name: self.parameters[name] for name in trained})
-        if len(self.plan.phases) > 1:
+        if self.job.arm.freeze:
             self._note_change(phase)
         frozen = enter_phase(self.model, self.plan, phase.index, self.parameters)
         self.recorder = PhaseRecorder(
@@ -199,10 +199,11 @@ class _Loop:
         before = set(self.plan.phases[phase.index - 1].groups) if phase.index else set()
         joined = [group for group in phase.groups if group not in before]
         damped = f"; running rates × {self.job.arm.training.unfreeze_lr_factor}" if before else ""
+        never = ", ".join(g.name for g in self.job.arm.freeze if g.unfreeze_after == 0)
         message = (
             f"phase {phase.index} from epoch {phase.first_epoch}: {', '.join(joined)} trainable, "
             f"{phase.trainable:,} parameters in all{damped}"
-        )
+        ) + (f"; {never} frozen for the whole run" if never else "")
         self.changes.append(StateChange(phase.first_step, phase.first_epoch, message))
         logger.info("[TWO-PHASE] %s: %s", self.job.paths.name, message)
 

@@ -29,7 +29,7 @@ def series_config(section: EncoderSection, channels: Sequence[str]) -> SeriesCon
         >>> series_config(EncoderSection(kind="gru"), ["load"]).channels
         1
     """
-    shape = section.model_dump()
+    shape = {key: getattr(section, key) for key in EncoderSection.model_fields}
     return SeriesConfig(**shape, channels=len(channels), channel_names=list(channels))
 
 
