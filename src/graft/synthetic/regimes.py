@@ -43,8 +43,8 @@ _POINTS = 1024
 TRUTH = """\
 # The truth behind the windows
 
-A window is {steps} bars of {channels}. **The class is the form of the swings** that begin somewhere
-in it and go on to its end:
+A window is {steps} bars of {channels}. **The class is the form of the swings**
+that begin somewhere in it and go on to its end:
 
 | class | one swing |
 |---|---|
@@ -53,18 +53,18 @@ in it and go on to its end:
 | expansion | goes ever faster, then collapses |
 | reversal | goes evenly and returns evenly |
 
-All forms have the same mean and the same spread, so level and range tell nothing. Drawn alike for
-every class, each evenly between two bounds:
+All forms have the same mean and the same spread, so level and range tell nothing. Every
+class has a quarter of the windows. Drawn alike for all of them, each evenly between two bounds:
 
-- first swing: bar {onset[0]:.0f} to {onset[1]:.0f}; length of a swing: {length[0]:.0f} to
-  {length[1]:.0f} bars, and it wanders a little; where in a swing it begins: anywhere;
+- first swing: bar {onset[0]:.0f} to {onset[1]:.0f}, from anywhere within a swing;
+- length of a swing: {length[0]:.0f} to {length[1]:.0f} bars, and it wanders a little;
 - half of the windows are upside down;
 - height of the swings: {height[0]} to {height[1]} times the noise.
 
 What lies over them, the same for every class: noise that carries over from bar to bar
 (correlation {echo}), gusts of it (its size wanders), a random walk ({walk} a bar), and a drift of
-up to a few times the noise over the window. Prices begin at {level[0]:.0f} to {level[1]:.0f}, and
-one unit of noise is {volatility[0]:.1%} to {volatility[1]:.1%} of the price.
+up to a few times the noise over the window. Prices lie around {level[0]:.0f} to {level[1]:.0f},
+and one unit of noise is {volatility[0]:.1%} to {volatility[1]:.1%} of the price.
 
 Then {noise:.0%} of the labels are drawn anew at random, so the best accuracy that anything can
 reach is **{best:.1%}**. A reader that is told where in a swing every bar stands, how high the
@@ -121,7 +121,7 @@ def regime_windows(seed: int, part: str, size: int) -> Windows:
         problem = Problem(f"regime_windows, {part}", f"is {size}", "ask for 20 or more")
         raise InputError("synthetic data", [problem])
     rng = generator(seed, "regimes", part)
-    regimes = rng.integers(len(REGIMES), size=size)
+    regimes = rng.permutation(np.arange(size) % len(REGIMES))
     swings, heights = _swings(size, rng)
     wave = forms()[regimes[:, None], (swings * _POINTS).astype(int)]
     prices, units = _prices(heights * wave + _weather(size, rng), rng)
