@@ -24,15 +24,12 @@ _PRIMARY = {
     "classification": "balanced_accuracy",
     "series": "balanced_accuracy",
 }
-_LOSS = {
-    "pairs": "cosine_similarity",
-    "classification": "cross_entropy",
-    "series": "cross_entropy",
-}
+_LOSS = {"pairs": "cosine_similarity", "classification": "cross_entropy", "series": "cross_entropy"}
 _POOLING = {
     "classification": ("base", "mean", "cls"),
     "series": ("base", "mean", "last", "attention"),
 }
+RESERVED = {"data", "pretraining", "untrained"}  # folders beside those of the runs
 # Baselines that read table columns, and those that can be trained on a few rows of each class.
 OF_TABLE = ("table", "tfidf_table")
 LeakKind = Literal[
@@ -267,9 +264,7 @@ class Recipe(Section):
     seed: int = Field(42, ge=0, description="The one seed; every use of chance derives from it.")
     base: BaseSection = BaseSection()
     encoder: EncoderSection = EncoderSection()
-    pretrain: PretrainSection | None = Field(
-        None, description="Pretrain the encoder first; every arm without a base.model starts there."
-    )
+    pretrain: PretrainSection | None = None
     data: DataSection
     arms: dict[str, ArmSection] = Field(min_length=1)
     baselines: tuple[str, ...] = Field(
@@ -325,16 +320,8 @@ class Recipe(Section):
         altered = [name for name, arm in self.arms.items() if arm.augment]
         if altered and self.task != "series":
             raise ValueError(f"arms.{altered[0]}.augment needs task: series")
-        return self
-
-    @model_validator(mode="after")
-    def _pretraining_is_used(self) -> Self:
-        if self.pretrain is None:
-            return self
-        if not self.makes_base:
+        if self.pretrain is not None and not self.makes_base:
             raise ValueError("pretrain needs task: series, and no base.model")
-        if "pretraining" in {*self.arms, *self.fusion}:
-            raise ValueError("'pretraining' is the folder of the pretraining; rename the run")
         return self
 
     def _unfit(self, arm: ArmSection) -> list[str]:
@@ -387,6 +374,8 @@ class Recipe(Section):
         both = sorted(set(self.arms) & set(self.baselines))
         if both:
             raise ValueError(f"{both[0]!r} is an arm and a baseline; rename the arm")
+        if RESERVED & runs:
+            raise ValueError(f"{sorted(RESERVED & runs)} are folders of their own; rename the run")
         twice = sorted(set(self.fusion) & {*self.arms, *self.baselines})
         if twice:
             raise ValueError(f"{twice[0]!r} is a fusion and another run; rename the fusion")
