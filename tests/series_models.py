@@ -39,6 +39,26 @@ def wave_rows(count: int, seed: int, classes: int = 3) -> pd.DataFrame:
     return found.assign(series=pd.Series([series for *_, series in rows], dtype=object))
 
 
+def sine_rows(count: int, seed: int, time: int = 40) -> pd.DataFrame:
+    """Return rows without labels: the second channel follows the first by a quarter of a period.
+
+    So what is hidden of one channel can be told from the other.
+
+    Args:
+        count: Number of rows.
+        seed: Seed.
+        time: Time steps.
+    """
+    rng = np.random.default_rng(seed)
+    series = []
+    for _ in range(count):
+        turns = 2 * np.pi * (np.arange(time) * rng.uniform(0.08, 0.12) + rng.uniform())
+        values = np.stack([np.sin(turns), np.sin(turns - np.pi / 2)], axis=1)
+        series.append((values + 0.05 * rng.normal(size=values.shape)).astype(np.float32))
+    rows = pd.DataFrame({"row": [f"unlabelled:{index}" for index in range(count)]})
+    return rows.assign(series=pd.Series(series, dtype=object))
+
+
 def wave_facts(classes: int = 3) -> RowFacts:
     """Return what is known of `wave_rows`."""
     return RowFacts(classes=("slow", "middle", "fast")[:classes], channels=CHANNELS)

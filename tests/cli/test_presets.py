@@ -71,14 +71,16 @@ def keys(section):
 
 # What only pairs, only a classification, only series and only texts have.
 OF_PAIRS = {"label_range"}
+OF_LABELS = {"problem_type", "label_separator"}
 OF_CLASSES = {
     "texts", "table", "categorical", "positive", "head_learning_rate", "lr_decay", "costs",
     "false_positive", "false_negative", "fusion", "reference", "rows_per_class", "classifier",
-    "reasons", "problem_type", "label_separator",
+    "reasons", *OF_LABELS,
     *ClassifierSection.model_fields, *FusionSection.model_fields,
 }  # fmt: skip
 OF_SERIES = {
-    "series", "augment", "encoder", *SeriesSection.model_fields, *EncoderSection.model_fields,
+    "series", "augment", "encoder", "pretrain",
+    *SeriesSection.model_fields, *EncoderSection.model_fields,
 }  # fmt: skip
 OF_TEXTS = {
     "texts", "table", "categorical", "max_seq_length", "reasons", "fusion", "arm", "members",
@@ -91,7 +93,7 @@ OF_TEXTS = {
     [
         ("pairs", OF_CLASSES | OF_SERIES),
         ("classification", OF_PAIRS | OF_SERIES - {"pooling"}),
-        ("series", OF_PAIRS | OF_TEXTS),
+        ("series", OF_PAIRS | OF_TEXTS | OF_LABELS),
     ],
 )
 def test_the_template_names_every_key_there_is(name, others):

@@ -91,7 +91,7 @@ def test_halving_ends_at_single_rows(
 
 def test_a_loss_that_compares_rows_cannot_be_halved() -> None:
     tried = DoesNotFit([pair(0, 5, 5), pair(1, 5, 5)], "can't allocate memory")
-    with pytest.raises(OutOfMemoryError, match="the loss cosent compares the rows"):
+    with pytest.raises(OutOfMemoryError, match="the loss compares the rows"):
         halved(TASK, ArmSection(loss="cosent"), tried, MicroBatchLimit(2))
 
 

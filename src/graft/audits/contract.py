@@ -68,6 +68,15 @@ class Check(Generic[E]):
         return f"docs/concepts/audits.md#{self.id.lower()}"
 
 
+def not_for(check: Check[E], reason: str) -> Check[E]:
+    """Return the check as one that has nothing to look at, whatever the evidence."""
+
+    def answer(_: E) -> Answer:
+        raise NotApplicableError(reason)
+
+    return replace(check, run=answer)
+
+
 def run_checks(
     checks: Sequence[Check[E]], evidence: E, accept: Mapping[str, str]
 ) -> tuple[Finding, ...]:

@@ -194,7 +194,7 @@ def read_evidence(
     Raises:
         RunFolderError: A file is there and cannot be read.
     """
-    files, reader = paths.run(run), _Reader(paths.root)
+    files, reader = paths.run(run), Reader(paths.root)
     test = Split.test
     others = {
         arm: reader.read("others", paths.run(arm).predictions(test), read_frame)
@@ -253,7 +253,7 @@ def read_trainer_evidence(files: RunPaths, base_folder: Path | None, method: str
     Raises:
         RunFolderError: A file is there and cannot be read.
     """
-    reader = _Reader(files.root)
+    reader = Reader(files.root)
     return RunEvidence(
         name=files.name,
         paths=files,
@@ -287,7 +287,7 @@ def read_data_evidence(paths: ExperimentPaths, few: frozenset[str] = frozenset()
     Raises:
         RunFolderError: A file is there and cannot be read.
     """
-    reader = _Reader(paths.root)
+    reader = Reader(paths.root)
     ledgers = {arm: paths.run(arm).ledger for arm in arms_of(paths)}
     return DataEvidence(
         report=reader.json("report", paths.data_report, DataReport),
@@ -326,17 +326,23 @@ def read_frame(path: Path) -> pd.DataFrame:
         raise RunFolderError("run folder", [problem]) from None
 
 
-class _Reader:
-    """Reads what is there and remembers what is not."""
+class Reader:
+    """Reads what is there and remembers what is not.
+
+    Args:
+        root: The folder that paths are shown from.
+    """
 
     def __init__(self, root: Path) -> None:
         self.root = root
         self.missing: dict[str, str] = {}
 
     def json(self, name: str, path: Path, kind: type[T]) -> T | None:
+        """Return the result type in the file of the field `name`, None if there is no file."""
         return self.read(name, path, lambda found: read_json(found, kind))
 
     def read(self, name: str, path: Path, read: Callable[[Path], T]) -> T | None:
+        """Return what `read` makes of the path of the field `name`, None if it does not exist."""
         if path.exists():
             return read(path)
         shown = path.relative_to(self.root) if path.is_relative_to(self.root) else path

@@ -18,7 +18,7 @@ from graft.core.probes import AccumulationProbe, Gap, GradientProbe, Probes
 from graft.evaluate.predictions import predict
 from graft.models.embedding import plain_passes
 from graft.models.precision import autocast
-from graft.tasks.protocol import Array, Example, Task
+from graft.tasks.protocol import Array, Example, TrainingTask
 from graft.train.clipping import total_norm
 from graft.train.micro_batches import MicroBatchLimit, limit_of, split
 from graft.train.modes import enter_phase, named_parameters
@@ -34,7 +34,7 @@ _ROUNDING = 5e-6
 
 
 def probe_start(
-    task: Task,
+    task: TrainingTask,
     model: nn.Module,
     arm: ArmSection,
     plan: ResolvedPlan,
@@ -81,7 +81,9 @@ def probe_start(
     return Probes(gradient=gradient, accumulation=accumulation, not_probed=not_probed)
 
 
-def probe_end(probes: Probes, task: Task, model: nn.Module, examples: Sequence[Example]) -> Probes:
+def probe_end(
+    probes: Probes, task: TrainingTask, model: nn.Module, examples: Sequence[Example]
+) -> Probes:
     """Return `probes` with what was measured after training, on `examples`."""
     rows = list(examples)
     with _modules_in_training_mode() as awake:
@@ -134,7 +136,7 @@ def _flat(values: Array) -> Array:
 
 
 def _step(
-    task: Task,
+    task: TrainingTask,
     model: nn.Module,
     arm: ArmSection,
     rows: Sequence[Example],
@@ -168,7 +170,11 @@ def _to_compare(
 
 
 def _accumulation(
-    task: Task, model: nn.Module, arm: ArmSection, rows: Sequence[Example], limit: MicroBatchLimit
+    task: TrainingTask,
+    model: nn.Module,
+    arm: ArmSection,
+    rows: Sequence[Example],
+    limit: MicroBatchLimit,
 ) -> AccumulationProbe:
     parts = _step(task, model, arm, rows, limit)
     summed = _gradients(model)
@@ -185,7 +191,7 @@ def _accumulation(
 
 
 def _gradient(
-    task: Task, model: nn.Module, arm: ArmSection, rows: Sequence[Example]
+    task: TrainingTask, model: nn.Module, arm: ArmSection, rows: Sequence[Example]
 ) -> GradientProbe | None:
     here = _step(task, model, arm, rows)
     if here.grad_norm == 0:

@@ -11,6 +11,7 @@ from graft.audits import (
     merging,
     movement,
     options,
+    pretraining,
     rates,
     reading,
     resume,
@@ -21,7 +22,7 @@ from graft.audits import (
     trainable,
     trainers,
 )
-from graft.audits.contract import Check
+from graft.audits.contract import Check, not_for
 from graft.audits.evidence import DataEvidence, RunEvidence
 
 ARM_CHECKS: tuple[Check[RunEvidence], ...] = (
@@ -44,6 +45,32 @@ ARM_CHECKS: tuple[Check[RunEvidence], ...] = (
 DATA_CHECKS: tuple[Check[DataEvidence], ...] = (*rows.DATA_CHECKS, *tables.DATA_CHECKS)
 # Of a whole experiment, whose stages have read its recipe.
 RECIPE_CHECKS: tuple[Check[DataEvidence], ...] = options.RECIPE_CHECKS
+# Of a pretraining: it has no labels, and no test rows; what is served is the arms.
+_WITHOUT_LABELS = "a pretraining has no labels and no test rows; the arms that begin with it have"
+PRETRAINING_CHECKS: tuple[Check[RunEvidence], ...] = (
+    *trainable.CHECKS,
+    *equivalence.GRADIENT,
+    *movement.CHECKS,
+    *rates.CHECKS,
+    *supervision.CHECKS,
+    *(check for check in rows.CHECKS if check.name == "rows_seen"),
+    *loading.CHECKS,
+    *invariance.CHECKS,
+    *pretraining.CHECKS,
+    *resume.CHECKS,
+    *equivalence.ACCUMULATION,
+    *options.CHECKS,
+    *(
+        not_for(check, _WITHOUT_LABELS)
+        for check in (
+            *(check for check in rows.CHECKS if check.name != "rows_seen"),
+            *artefact.CHECKS,
+            *merging.CHECKS,
+            *reading.CHECKS,
+            *degenerate.CHECKS,
+        )
+    ),
+)
 # Of a training that another library ran and a callback watched.
 TRAINER_CHECKS: tuple[Check[RunEvidence], ...] = (
     *trainable.CHECKS,

@@ -7,7 +7,18 @@ from typing import Annotated
 import typer
 
 from graft import __version__
-from graft.cli import data, demo, diagnose, init, plan, predict, run, stages, verify_frozen
+from graft.cli import (
+    data,
+    demo,
+    diagnose,
+    init,
+    plan,
+    predict,
+    pretrain,
+    run,
+    stages,
+    verify_frozen,
+)
 from graft.cli.group import GraftGroup, with_hyphens
 
 app = typer.Typer(
@@ -46,6 +57,7 @@ app.command()(init.init)
 app.command()(run.run)
 app.command()(plan.plan)
 app.command()(demo.demo)
+app.command()(pretrain.pretrain)
 app.command()(stages.baseline)
 app.command()(stages.train)
 app.command()(stages.evaluate)

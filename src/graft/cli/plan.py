@@ -10,7 +10,7 @@ from graft.cli.data_lines import data_document, data_lines
 from graft.cli.options import Json, Quiet, Recipe, Settings
 from graft.cli.output import answering, table
 from graft.cli.recipes import opened
-from graft.report.numerals import count, decimal, duration, plural, rate, share, size
+from graft.report.numerals import count, decimal, duration, listed, plural, rate, share, size
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from graft.core.plan import PlannedGroup, ResolvedPlan
     from graft.runs.estimate import Estimate
-    from graft.runs.preview import ArmPreview
+    from graft.runs.preview import ArmPreview, PretrainingPreview
 
 BARS = "▁▂▃▄▅▆▇█"
 BAR_COUNT = 40
@@ -43,18 +43,44 @@ def plan(
         # The run folder may belong to an earlier recipe; a plan neither needs nor touches it.
         with tempfile.TemporaryDirectory() as nowhere:
             experiment = opened(recipe, settings, Path(nowhere))
-            from graft.runs.preview import preview_arm, preview_data
+            from graft.runs.preview import preview_arm, preview_data, preview_pretraining
 
             data = preview_data(experiment)
+            section = experiment.recipe.pretrain
+            pretraining = preview_pretraining(experiment, section, data) if section else None
             arms = [preview_arm(experiment, name, data) for name in experiment.recipe.arms]
         shown: list[RenderableType] = [*data_lines(data.report, data.findings)]
+        if pretraining is not None:
+            shown += ["", *pretraining_lines(pretraining)]
         for arm in arms:
             shown += ["", *arm_lines(arm)]
         document = {
             **data_document(data.report, data.findings),
+            "pretraining": pretraining,
             "arms": {arm.name: arm for arm in arms},
         }
         output.answer(document, shown)
+
+
+def pretraining_lines(pretraining: PretrainingPreview) -> list[str]:
+    """Return what the base learns before the arms begin, on what and for how many steps."""
+    objectives = listed([f"{name} ({weight:g})" for name, weight in pretraining.objectives.items()])
+    settings = ", ".join(f"{name} {value}" for name, value in pretraining.settings.items())
+    return [
+        f"Pretraining of the base ({pretraining.kind}), before the arms",
+        f"  Rows: {count(pretraining.rows)} to learn from, {count(pretraining.held_out)} held out; "
+        "no label is read",
+        f"  Objectives with their weights: {objectives}; {settings}",
+        f"  {_steps(pretraining.plan)}",
+        *rate_lines(pretraining.plan),
+    ]
+
+
+def _steps(resolved: ResolvedPlan) -> str:
+    return (
+        f"Steps: {count(resolved.steps_per_epoch)} per epoch, {count(resolved.total_steps)} in "
+        f"all, {count(resolved.warmup_steps)} of them warm-up; schedule {resolved.schedule}"
+    )
 
 
 def arm_lines(arm: ArmPreview) -> list[RenderableType]:
@@ -64,16 +90,20 @@ def arm_lines(arm: ArmPreview) -> list[RenderableType]:
     part = resolved.trainable_parameters / resolved.total_parameters
     return [
         f"Arm {arm.name}{title}",
-        f"  Base: {arm.base}, {arm.found}: {arm.folder}",
+        f"  Base: {arm.base}, {_place(arm)}",
         f"  Trainable: {count(resolved.trainable_parameters)} of "
         f"{count(resolved.total_parameters)} parameters ({share(part)}), method {resolved.method}",
-        f"  Steps: {count(resolved.steps_per_epoch)} per epoch, {count(resolved.total_steps)} in "
-        f"all, {count(resolved.warmup_steps)} of them warm-up; schedule {resolved.schedule}",
+        f"  {_steps(resolved)}",
         groups_table(arm),
         *phase_lines(resolved),
         *rate_lines(resolved),
         *estimate_lines(arm),
     ]
+
+
+def _place(arm: ArmPreview) -> str:
+    # What the experiment makes itself lies in a folder that a plan does not make.
+    return "made by the experiment" if arm.found == "made" else f"{arm.found}: {arm.folder}"
 
 
 def _default_pattern(group: str) -> str:

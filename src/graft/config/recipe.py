@@ -8,6 +8,7 @@ from typing import Any, Literal, Self, get_args
 
 from pydantic import Field, field_validator, model_validator
 
+from graft.config.pretraining import PretrainSection
 from graft.config.problem_types import LOSSES, PRIMARY, ProblemType, misfits
 from graft.config.section import Section
 from graft.config.sections import ArmSection, BaseSection, PairLoss
@@ -25,15 +26,12 @@ _PRIMARY = {
     "classification": "balanced_accuracy",
     "series": "balanced_accuracy",
 }
-_LOSS = {
-    "pairs": "cosine_similarity",
-    "classification": "cross_entropy",
-    "series": "cross_entropy",
-}
+_LOSS = {"pairs": "cosine_similarity", "classification": "cross_entropy", "series": "cross_entropy"}
 _POOLING = {
     "classification": ("base", "mean", "cls"),
     "series": ("base", "mean", "last", "attention"),
 }
+RESERVED = {"data", "pretraining", "untrained"}  # folders beside those of the runs
 # Baselines that read table columns, and those that can be trained on a few rows of each class.
 OF_TABLE = ("table", "tfidf_table")
 OF_TEXTS = ("tfidf", "tfidf_table", "base")
@@ -299,6 +297,7 @@ class Recipe(Section):
     seed: int = Field(42, ge=0, description="The one seed; every use of chance derives from it.")
     base: BaseSection = BaseSection()
     encoder: EncoderSection = EncoderSection()
+    pretrain: PretrainSection | None = None
     data: DataSection
     arms: dict[str, ArmSection] = Field(
         description="Ways to adapt the base, by name; `{}` where there is a table and no text."
@@ -371,6 +370,8 @@ class Recipe(Section):
         altered = [name for name, arm in self.arms.items() if arm.augment]
         if altered and self.task != "series":
             raise ValueError(f"arms.{altered[0]}.augment needs task: series")
+        if self.pretrain is not None and not self.makes_base:
+            raise ValueError("pretrain needs task: series, and no base.model")
         return self
 
     def _unfit(self, arm: ArmSection) -> list[str]:
@@ -423,6 +424,8 @@ class Recipe(Section):
         both = sorted(set(self.arms) & set(self.baselines))
         if both:
             raise ValueError(f"{both[0]!r} is an arm and a baseline; rename the arm")
+        if RESERVED & runs:
+            raise ValueError(f"{sorted(RESERVED & runs)} are folders of their own; rename the run")
         twice = sorted(set(self.fusion) & {*self.arms, *self.baselines})
         if twice:
             raise ValueError(f"{twice[0]!r} is a fusion and another run; rename the fusion")

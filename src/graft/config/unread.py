@@ -70,6 +70,19 @@ def _of_kinds(*kinds: str) -> tuple[Callable[[Recipe], bool], str]:
     return lambda recipe: recipe.makes_base and recipe.encoder.kind in kinds, needed
 
 
+def _pretrains(*objectives: str) -> Callable[[Recipe], bool]:
+    """Return whether the recipe pretrains with one of these objectives."""
+    return lambda recipe: bool(
+        recipe.pretrain and set(objectives) & set(recipe.pretrain.objectives)
+    )
+
+
+def _masks(recipe: Recipe) -> str:
+    """Return the kind of the masks that are drawn, empty if none are."""
+    drawn = _pretrains("reconstruction", "contrastive")(recipe)
+    return recipe.pretrain.mask.kind if recipe.pretrain and drawn else ""
+
+
 _OF_KINDS = {"heads": ("transformer",), "kernel": ("tcn",), "bidirectional": ("lstm", "gru")}
 _RECIPE: Mapping[str, tuple[Callable[[Recipe], bool], str]] = {
     "data.split.test": (lambda recipe: recipe.data.test is None, "no test file"),
@@ -97,6 +110,19 @@ _RECIPE: Mapping[str, tuple[Callable[[Recipe], bool], str]] = {
         f"problem_type: {MULTI_LABEL}",
     ),
     **{f"encoder.{key}": _of_kinds(*kinds) for key, kinds in _OF_KINDS.items()},
+    "pretrain.mask.length": (
+        lambda recipe: _masks(recipe) != "random",
+        "mask.kind: block or patch",
+    ),
+    **{
+        f"pretrain.mask.{key}": (
+            lambda recipe: bool(_masks(recipe)),
+            "objectives: reconstruction or contrastive",
+        )
+        for key in ("kind", "share")
+    },
+    "pretrain.forecast_steps": (_pretrains("forecast"), "objectives: forecast"),
+    "pretrain.temperature": (_pretrains("contrastive"), "objectives: contrastive"),
     "evaluation.reasons": (lambda recipe: recipe.task == "classification", _CLASSIFICATION),
 }
 

@@ -81,6 +81,23 @@ class RunPaths:
 
 
 @dataclass(frozen=True)
+class PretrainingPaths(RunPaths):
+    """The files of the pretraining of an experiment.
+
+    Example:
+        >>> PretrainingPaths(Path("runs/demo/pretraining")).record.as_posix()
+        'runs/demo/pretraining/pretraining.json'
+    """
+
+    record = _Inside("pretraining.json")
+    data_report = _Inside("data", "report.json")
+    splits = _Inside("data", "splits.parquet")
+    comparison = _Inside("comparison.json")
+    shown = _Inside("predictions", "shown.parquet")
+    report = _Inside("report.html")
+
+
+@dataclass(frozen=True)
 class ExperimentPaths:
     """The files of one experiment.
 
@@ -103,6 +120,11 @@ class ExperimentPaths:
     findings = _Inside("findings.json")
     untrained = _Inside("untrained", "model")
     report = _Inside("report.html")
+
+    @property
+    def pretraining(self) -> PretrainingPaths:
+        """The paths of the pretraining."""
+        return PretrainingPaths(self.root / "pretraining")
 
     def run(self, name: str) -> RunPaths:
         """Return the paths of the arm or baseline `name`."""

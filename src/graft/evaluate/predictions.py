@@ -14,13 +14,13 @@ from graft.core.errors import NonFiniteError
 from graft.core.roles import Split
 from graft.data.series import COLUMN as SERIES
 from graft.models.batches import batches
-from graft.tasks.protocol import Array, Example, Task
+from graft.tasks.protocol import Array, Example, Task, TrainingTask
 
 PROBE_ROWS = 16
 
 
 def predict(
-    task: Task, model: nn.Module, examples: Sequence[Example], batch_size: int
+    task: TrainingTask, model: nn.Module, examples: Sequence[Example], batch_size: int
 ) -> dict[str, Array]:
     """Return the prediction columns of `examples`, in their order.
 

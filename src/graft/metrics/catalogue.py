@@ -11,6 +11,7 @@ from graft.core.scores import Metric
 from graft.metrics.clusters import CLUSTER_METRICS
 from graft.metrics.labelled import measures_of
 from graft.metrics.pairs import PAIR_MEASURES
+from graft.metrics.pretraining import PRETRAINING_MEASURES
 
 CATALOGUE: Mapping[str, Metric] = MappingProxyType(
     {
@@ -23,6 +24,7 @@ CATALOGUE: Mapping[str, Metric] = MappingProxyType(
                 for measure in measures_of(RowFacts(problem_type=kind))
             ),
             *CLUSTER_METRICS,
+            *(measure.metric for measure in PRETRAINING_MEASURES.values()),
         )
     }
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -39,11 +39,11 @@ from graft.metrics.catalogue import metric
 from graft.models.freeze import assign_groups
 from graft.models.locate import LocatedBase
 from graft.models.threads import suitable_threads
-from graft.runs.experiment import Experiment
+from graft.runs.experiment import Experiment, require_made
 from graft.runs.options import option_use
 from graft.runs.resources import ResourceMeter, folder_bytes, hardware
 from graft.runs.token_budget import resolve_limit
-from graft.tasks.protocol import Example
+from graft.tasks.protocol import Example, TrainingTask
 from graft.train.loop import TrainingJob, train
 from graft.train.micro_batches import MicroBatchLimit, mean_tokens
 from graft.train.modes import named_parameters, tied_names, unused_names
@@ -86,7 +86,7 @@ def prepare_arm(experiment: Experiment, name: str, rows: pd.DataFrame) -> Prepar
     Raises:
         InputError: The plan or the base model is wrong.
     """
-    arm, base = experiment.recipe.arms[name], experiment.base(name)
+    arm, base = experiment.recipe.arms[name], require_made(experiment.base(name))
     seed = experiment.recipe.seed
     dealt = _dealt_rows(rows, Split.train, arm, seed, experiment.facts)
     train_rows = rows_per_class(dealt, arm.rows_per_class, seed)
@@ -94,20 +94,47 @@ def prepare_arm(experiment: Experiment, name: str, rows: pd.DataFrame) -> Prepar
     # The model was built on the rows themselves: what is fitted on them knows no copies.
     train_rows, added = _with_copies(train_rows, arm, seed, experiment.facts.classes)
     examples = experiment.task.prepare(train_rows, model)
+    prepared = planned(experiment.task, name, arm, base, model, load, examples)
+    return replace(prepared, augmentation=added)
+
+
+def planned(
+    task: TrainingTask,
+    name: str,
+    arm: ArmSection,
+    base: LocatedBase,
+    model: nn.Module,
+    load: LoadReport,
+    examples: Sequence[Example],
+) -> PreparedArm:
+    """Return what is to be trained with its resolved plan.
+
+    Args:
+        task: What it is trained for.
+        name: Its name.
+        arm: How it is trained.
+        base: What it began as.
+        model: The model, adapter or head attached.
+        load: Where each of its tensors comes from.
+        examples: Training rows, tokenised.
+
+    Raises:
+        RecipeError: The plan is wrong.
+    """
     # Rows with a text, or the encoder would count as never read.
-    read = [example for example in examples if experiment.task.tokens(example)]
-    probe = experiment.task.collate(read[:2] or examples[:2])
+    read = [example for example in examples if task.tokens(example)]
+    probe = task.collate(read[:2] or examples[:2])
     assignment = assign_groups(
         arm,
         named_parameters(model),
         tied_names(model),
-        frozenset(experiment.task.new_head(model, arm)),
-        unused_names(experiment.task, model, arm, probe),
+        frozenset(task.new_head(model, arm)),
+        unused_names(task, model, arm, probe),
     )
     plan = resolve_plan(arm, assignment, len(examples))
-    limit = resolve_limit(experiment.task, model, arm, plan, examples)
-    at_once = mean_tokens(experiment.task, arm.training, examples, limit)
-    return PreparedArm(name, arm, base, model, load, plan, examples, limit, at_once, added)
+    limit = resolve_limit(task, model, arm, plan, examples)
+    at_once = mean_tokens(task, arm.training, examples, limit)
+    return PreparedArm(name, arm, base, model, load, plan, examples, limit, at_once)
 
 
 def _with_copies(
@@ -156,6 +183,20 @@ def train_arm(
         with suitable_threads(prepared.model, prepared.tokens_at_once) as threads:
             train_prepared(experiment, prepared, rows, leaked)
         write_json(paths.options, option_use(experiment, name))
+    close_training(paths, meter, threads)
+    del prepared
+    gc.collect()
+    return paths
+
+
+def close_training(paths: RunPaths, meter: ResourceMeter, threads: int) -> None:
+    """Write what a training cost, which marks it as done, and remove its checkpoints.
+
+    Args:
+        paths: Its files.
+        meter: What was measured.
+        threads: Threads that computed.
+    """
     adapter = paths.adapter / "adapter_model.safetensors"
     cost = RunCost(
         train_seconds=meter.seconds,
@@ -170,9 +211,6 @@ def train_arm(
     write_json(paths.cost, cost)
     # The best weights are the artefact; what is left only fills the disk.
     shutil.rmtree(paths.checkpoints, ignore_errors=True)
-    del prepared
-    gc.collect()
-    return paths
 
 
 def train_prepared(

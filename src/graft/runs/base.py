@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,7 +23,8 @@ from graft.runs.experiment import Experiment
 def make_base(experiment: Experiment, dataset: Dataset) -> None:
     """Write the encoder that the recipe describes, if a base is to be that and it is not there yet.
 
-    Its weights are random, its normalisation is fitted to the training rows.
+    Its weights are random, its normalisation is fitted to the training rows. Pretraining, if the
+    recipe wants it, begins with it.
 
     Args:
         experiment: The experiment.
@@ -54,4 +56,7 @@ def passing_base(experiment: Experiment, dataset: Dataset) -> Iterator[Experimen
     with tempfile.TemporaryDirectory() as folder:
         passing = replace(experiment, paths=ExperimentPaths(Path(folder)))
         make_base(passing, dataset)
+        if experiment.recipe.pretrain is not None:
+            # What is pretrained has the shape of what is not.
+            shutil.copytree(passing.paths.untrained, passing.paths.pretraining.model)
         yield passing

@@ -20,7 +20,7 @@ from graft.evaluate.predictions import (
 )
 from graft.evaluate.spread import text_spread
 from graft.models.threads import suitable_threads
-from graft.runs.experiment import Experiment
+from graft.runs.experiment import Experiment, require_made
 from graft.tasks.protocol import Array, BaselineRows
 
 
@@ -38,7 +38,7 @@ def run_baselines(
     def encode_by_split(splits: tuple[str, ...]) -> dict[str, Array]:
         part = rows[rows["split"].isin(splits)].reset_index(drop=True)
         found = experiment.task.encode_base(
-            experiment.base(), part, partial(encoded, precision="fp32")
+            require_made(experiment.base()), part, partial(encoded, precision="fp32")
         )
         return dict(found)
 

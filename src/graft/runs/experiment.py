@@ -13,7 +13,7 @@ from graft.config.loading import LoadedRecipe, load_recipe
 from graft.config.recipe import Recipe
 from graft.config.section import Reads, record_reads
 from graft.config.series import OWN_BASE
-from graft.core.errors import Problem, RecipeError, RunFolderError
+from graft.core.errors import ModelError, Problem, RecipeError, RunFolderError
 from graft.core.experiment import ExperimentIndex, RunEntry
 from graft.core.facts import UNKNOWN, RowFacts
 from graft.core.files import read_json, sha256_text, write_json, write_text
@@ -60,8 +60,22 @@ class Experiment:
         """Return the base model of `arm`, or of the whole experiment."""
         section = self.recipe.arms[arm].base if arm else self.recipe.base
         if self.recipe.task == "series" and section.model == OWN_BASE:
-            return LocatedBase(section.model, self.paths.untrained, "made")
+            pretrained = self.recipe.pretrain is not None
+            folder = self.paths.pretraining.model if pretrained else self.paths.untrained
+            return LocatedBase(section.model, folder, "made")
         return locate_base(section.model, self.loaded.folder, section.revision)
+
+
+def require_made(base: LocatedBase) -> LocatedBase:
+    """Return the base.
+
+    Raises:
+        ModelError: The experiment makes it itself and has not done so yet.
+    """
+    if base.found == "made" and not base.folder.is_dir():
+        problem = Problem(str(base.folder), "is not made yet", "run `graft pretrain`")
+        raise ModelError("base", [problem])
+    return base
 
 
 def open_experiment(

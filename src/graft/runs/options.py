@@ -30,7 +30,24 @@ def option_use(experiment: Experiment, name: str) -> OptionUse:
 
     Observed is what training left behind: plan, ledger, history, reading and saved adapter.
     """
-    prefix = f"arms.{name}."
+    found = in_force(experiment.recipe.arms[name], experiment.paths.run(name))
+    return _use(experiment, f"arms.{name}.", found)
+
+
+def pretraining_use(experiment: Experiment, trained: ArmSection) -> OptionUse:
+    """Return what became of the options of the pretraining, which has just ended.
+
+    Args:
+        experiment: The experiment.
+        trained: The arm that the loop was given.
+    """
+    paths = experiment.paths.pretraining
+    plan, ledger = read_json(paths.plan, ResolvedPlan), read_json(paths.ledger, Ledger)
+    found = (*_steps(trained, paths, plan, ledger), *_numbers(trained, ledger))
+    return _use(experiment, "pretrain.", found)
+
+
+def _use(experiment: Experiment, prefix: str, found: tuple[OptionInForce, ...]) -> OptionUse:
     asked = tuple(
         key
         for key in options_asked(experiment.recipe, experiment.loaded.origins)
@@ -40,7 +57,7 @@ def option_use(experiment: Experiment, name: str) -> OptionUse:
     return OptionUse(
         asked=tuple(key.removeprefix(prefix) for key in asked),
         unread=tuple(key.removeprefix(prefix) for key in asked if key not in read),
-        in_force=in_force(experiment.recipe.arms[name], experiment.paths.run(name)),
+        in_force=found,
     )
 
 

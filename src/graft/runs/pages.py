@@ -10,6 +10,7 @@ from graft.core.layout import ExperimentPaths
 from graft.core.roles import Role
 from graft.report.card import write_card
 from graft.report.page import write_report
+from graft.report.pretraining_page import write_pretraining_report
 
 
 def write_pages(root: Path) -> Path:
@@ -27,4 +28,7 @@ def write_pages(root: Path) -> Path:
         if entry.role == Role.arm and paths.run(entry.name).scores.is_file():
             write_card(root, entry.name)
             write_manifest(paths.run(entry.name).root)
+    if paths.pretraining.ledger.is_file():
+        write_pretraining_report(paths.pretraining.root)
+        write_manifest(paths.pretraining.root)
     return write_report(root)

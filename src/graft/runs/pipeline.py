@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from graft.core.errors import DataError, Problem, RunFolderError
+from graft.core.errors import DataError, Problem
 from graft.core.files import read_json, write_json
 from graft.core.roles import Split
 from graft.core.tables import DataReport
@@ -22,8 +22,10 @@ from graft.runs.baselines import run_baselines
 from graft.runs.experiment import Experiment, bound, open_experiment, write_index
 from graft.runs.options import IN_MEMORY, note_reads
 from graft.runs.pages import write_pages
+from graft.runs.pretraining import pretrain
 from graft.runs.reasons import explain_runs
 from graft.runs.result import Result, read_result
+from graft.runs.same_rows import require_same_rows
 from graft.runs.stages import (
     audit_runs,
     compare_runs,
@@ -75,6 +77,8 @@ def run(
     rows = prepare_data(experiment, frames)
     experiment = bound(experiment)
     leaked = leaked_rows(experiment)
+    if recipe.pretrain is not None:
+        pretrain(experiment, recipe.pretrain, rows)
     logger.info("baselines: %s", ", ".join(recipe.baselines))
     run_baselines(experiment, rows, leaked, recipe.baselines)
     for name in recipe.arms:
@@ -95,7 +99,9 @@ def prepare_data(
     else:
         dataset, report = _from_memory(experiment, frames)
     prints = {part.split: part.fingerprint for part in report.splits}
-    _check_same_rows(experiment, prints)
+    if experiment.paths.fingerprints.is_file():
+        before = read_json(experiment.paths.fingerprints, dict[str, str])
+        require_same_rows(experiment.paths.root, before, prints)
     make_base(experiment, dataset)
     report = with_lengths(experiment.task, report, dataset.frame, experiment.base, recipe.base)
     write_index(experiment)
@@ -123,19 +129,6 @@ def _from_memory(
         test=frames.get(Split.test),
         task=experiment.recipe.task,
     )
-
-
-def _check_same_rows(experiment: Experiment, prints: dict[str, str]) -> None:
-    """Refuse to mix rows: what an earlier run of this folder trained on must still be there."""
-    place = experiment.paths.fingerprints
-    if not place.is_file():
-        return
-    before = read_json(place, dict[str, str])
-    changed = sorted(name for name in {*before, *prints} if before.get(name) != prints.get(name))
-    if changed:
-        what = f"holds runs on other rows: the data changed in {', '.join(changed)}"
-        fix = "use --restart, or give the recipe another name"
-        raise RunFolderError("run folder", [Problem(str(experiment.paths.root), what, fix)])
 
 
 def finish(experiment: Experiment) -> Result:

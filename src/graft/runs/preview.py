@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from graft.audits.contract import run_checks
 from graft.audits.evidence import DataEvidence
 from graft.audits.registry import DATA_CHECKS
+from graft.config.pretraining import PretrainSection
 from graft.core.findings import Findings
 from graft.core.plan import ResolvedPlan
 from graft.core.tables import DataReport
@@ -16,6 +17,8 @@ from graft.data.loading import load_dataset
 from graft.runs.base import passing_base
 from graft.runs.estimate import Estimate, estimated_arm
 from graft.runs.experiment import Experiment, with_facts
+from graft.runs.pretraining import prepare_pretraining
+from graft.runs.pretraining_rows import pretraining_rows
 from graft.tasks.lengths import with_lengths
 
 
@@ -45,6 +48,27 @@ class ArmPreview:
 
 
 @dataclass(frozen=True)
+class PretrainingPreview:
+    """The pretraining of the base before its first step.
+
+    Args:
+        kind: Kind of pretraining.
+        objectives: Objective to its weight.
+        settings: What else decides what is learned.
+        rows: Rows to learn from.
+        held_out: Rows to choose by.
+        plan: The resolved plan.
+    """
+
+    kind: str
+    objectives: dict[str, float]
+    settings: dict[str, str | int | float]
+    rows: int
+    held_out: int
+    plan: ResolvedPlan
+
+
+@dataclass(frozen=True)
 class DataPreview:
     """The rows before training, and what the checks say about them."""
 
@@ -65,6 +89,28 @@ def preview_data(experiment: Experiment) -> DataPreview:
     evidence = DataEvidence(report, dataset.frame, {})
     findings = Findings(run_checks(DATA_CHECKS, evidence, recipe.accept))
     return DataPreview(dataset, report, findings)
+
+
+def preview_pretraining(
+    experiment: Experiment, section: PretrainSection, data: DataPreview
+) -> PretrainingPreview:
+    """Return what pretraining the base would do; nothing is trained, the run not touched.
+
+    Raises:
+        InputError: The rows without labels, or the plan, cannot be used.
+    """
+    experiment = with_facts(experiment, data.report.facts)
+    rows = pretraining_rows(experiment, section, data.dataset.frame)
+    with passing_base(experiment, data.dataset) as passing:
+        ready = prepare_pretraining(passing, section, rows)
+    return PretrainingPreview(
+        kind=ready.task.name,
+        objectives=dict(ready.task.objectives),
+        settings=dict(ready.task.settings),
+        rows=len(ready.prepared.examples),
+        held_out=len(ready.held_out),
+        plan=ready.prepared.plan,
+    )
 
 
 def preview_arm(experiment: Experiment, name: str, data: DataPreview) -> ArmPreview:

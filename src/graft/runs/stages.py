@@ -43,6 +43,7 @@ from graft.runs.arms import require_trained
 from graft.runs.experiment import Experiment
 from graft.runs.fusion import fuse
 from graft.runs.options import note_reads, recipe_use
+from graft.runs.pretraining import audit_pretraining
 
 logger = logging.getLogger(__name__)
 
@@ -212,6 +213,8 @@ def audit_runs(experiment: Experiment) -> Findings:
     of_rows = read_data_evidence(paths, few)
     of_data = run_checks((*DATA_CHECKS, *RECIPE_CHECKS), of_rows, recipe.accept)
     found: list[Finding] = list(of_data)
+    if recipe.pretrain is not None:
+        found += audit_pretraining(experiment).items
     for name, arm in recipe.arms.items():
         evidence = read_evidence(
             paths,

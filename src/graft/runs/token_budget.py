@@ -15,7 +15,7 @@ from graft.config.sections import ArmSection
 from graft.core.control_groups import memory_left
 from graft.core.plan import ResolvedPlan
 from graft.models.precision import autocast, resolve_precision
-from graft.tasks.protocol import Example, Task
+from graft.tasks.protocol import Example, TrainingTask
 from graft.train.micro_batches import MicroBatchLimit, limit_of
 from graft.train.modes import enter_phase, named_parameters
 
@@ -57,7 +57,7 @@ class MemoryNeed:
 
 
 def memory_need(
-    task: Task,
+    task: TrainingTask,
     model: nn.Module,
     arm: ArmSection,
     plan: ResolvedPlan,
@@ -101,7 +101,7 @@ def memory_need(
 
 
 def resolve_limit(
-    task: Task,
+    task: TrainingTask,
     model: nn.Module,
     arm: ArmSection,
     plan: ResolvedPlan,
@@ -143,7 +143,7 @@ def free_memory(device: torch.device) -> int:
 
 
 def _kept(
-    task: Task, model: nn.Module, arm: ArmSection, examples: Sequence[Example]
+    task: TrainingTask, model: nn.Module, arm: ArmSection, examples: Sequence[Example]
 ) -> tuple[int, int]:
     """Return the bytes that a forward pass keeps for the backward pass, and its tokens."""
     weights = {parameter.untyped_storage().data_ptr() for parameter in model.parameters()}

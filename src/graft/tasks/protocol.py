@@ -56,40 +56,16 @@ class Baseline:
     predict: Callable[[BaselineRows], dict[str, Array]]
 
 
-class Task(Protocol):
-    """A kind of task.
+class TrainingTask(Protocol):
+    """What the loop and the probes ask of whatever is trained.
 
-    A task is stateless: what it needs comes as an argument, or with the facts of the rows, so that
-    one object serves every arm and a fresh process builds the same one.
+    It is stateless: what it needs comes as an argument, or with the facts of the rows, so that one
+    object serves every run and a fresh process builds the same one.
     """
 
     @property
     def name(self) -> str:
         """The kind of task, as the recipe names it."""
-        ...
-
-    @property
-    def embedded(self) -> tuple[str, ...]:
-        """Columns of the rows of which every run has embeddings: texts, or series."""
-        ...
-
-    @property
-    def measures(self) -> tuple[Measure, ...]:
-        """What predictions are measured by."""
-        ...
-
-    @property
-    def baselines(self) -> Mapping[str, Baseline]:
-        """The yardsticks, by name."""
-        ...
-
-    def build(
-        self, arm: ArmSection, base: LocatedBase, seed: int, rows: pd.DataFrame
-    ) -> tuple[nn.Module, LoadReport]:
-        """Return the model of `arm` before training: base loaded, adapter or head attached.
-
-        New parts may be fitted to `rows`, the training rows.
-        """
         ...
 
     def prepare(self, rows: pd.DataFrame, model: nn.Module) -> Sequence[Example]:
@@ -110,14 +86,6 @@ class Task(Protocol):
 
     def supervision(self, examples: Sequence[Example], model: nn.Module) -> Supervision:
         """Return what the loss sees of the examples."""
-        ...
-
-    def reading(self, model: nn.Module, examples: Sequence[Example]) -> Reading:
-        """Return how the model in memory reads the examples."""
-        ...
-
-    def served_reading(self, folder: Path, rows: pd.DataFrame) -> Reading:
-        """Return how a saved folder reads the rows, by the route that its users take."""
         ...
 
     def packing_problem(self, model: nn.Module) -> str:
@@ -152,6 +120,42 @@ class Task(Protocol):
 
     def save(self, model: nn.Module, folder: Path) -> None:
         """Write the model as a standard folder that loads without Graft."""
+        ...
+
+
+class Task(TrainingTask, Protocol):
+    """A kind of task: what arms are trained for, compared by and served as."""
+
+    @property
+    def embedded(self) -> tuple[str, ...]:
+        """Columns of the rows of which every run has embeddings: texts, or series."""
+        ...
+
+    @property
+    def measures(self) -> tuple[Measure, ...]:
+        """What predictions are measured by."""
+        ...
+
+    @property
+    def baselines(self) -> Mapping[str, Baseline]:
+        """The yardsticks, by name."""
+        ...
+
+    def build(
+        self, arm: ArmSection, base: LocatedBase, seed: int, rows: pd.DataFrame
+    ) -> tuple[nn.Module, LoadReport]:
+        """Return the model of `arm` before training: base loaded, adapter or head attached.
+
+        New parts may be fitted to `rows`, the training rows.
+        """
+        ...
+
+    def reading(self, model: nn.Module, examples: Sequence[Example]) -> Reading:
+        """Return how the model in memory reads the examples."""
+        ...
+
+    def served_reading(self, folder: Path, rows: pd.DataFrame) -> Reading:
+        """Return how a saved folder reads the rows, by the route that its users take."""
         ...
 
     def save_adapter(self, model: nn.Module, folder: Path, base: LocatedBase) -> None:

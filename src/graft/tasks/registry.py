@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from graft.config.pretraining import PretrainSection
 from graft.core.facts import UNKNOWN, RowFacts
 from graft.tasks.class_task import Costs
 from graft.tasks.classification import ClassificationTask
+from graft.tasks.masked_series import MaskedSeries
 from graft.tasks.pairs import PairsTask
+from graft.tasks.pretraining import PretrainingTask
 from graft.tasks.protocol import Task
 from graft.tasks.series import SeriesTask
 
@@ -31,3 +34,14 @@ def task_of(name: str, facts: RowFacts | None = None, costs: Costs | None = None
     if name == "series":
         return SeriesTask(facts or UNKNOWN, costs)
     return _PAIRS
+
+
+def pretraining_of(section: PretrainSection, seed: int, facts: RowFacts) -> PretrainingTask:
+    """Return the pretraining that a recipe describes; that of series is the only one yet.
+
+    Args:
+        section: The recipe's section.
+        seed: The experiment's seed.
+        facts: What is known of the rows.
+    """
+    return MaskedSeries(section, seed, facts)

@@ -17,8 +17,6 @@ from graft.core.probes import Reading
 from graft.core.supervision import Supervision
 from graft.data.series import COLUMN
 from graft.metrics.probabilities import class_columns
-from graft.models.feature_files import FeaturePlace
-from graft.models.features import FeatureStore
 from graft.models.heads import ClassifierLayout
 from graft.models.locate import LocatedBase
 from graft.models.series.folders import (
@@ -32,6 +30,7 @@ from graft.tasks.class_task import ClassTask
 from graft.tasks.protocol import Array, Baseline, Encode
 from graft.tasks.series_baselines import SERIES_BASELINES
 from graft.tasks.series_examples import (
+    ReadsSeries,
     SeriesBatch,
     SeriesExample,
     embeddings_of,
@@ -45,7 +44,7 @@ _NO_ADAPTER = "an encoder of series takes no adapter; the recipe refuses method:
 
 
 @dataclass(frozen=True)
-class SeriesTask(ClassTask):
+class SeriesTask(ReadsSeries, ClassTask):
     """One class for each series."""
 
     @property
@@ -102,29 +101,6 @@ class SeriesTask(ClassTask):
         """Return how a saved folder reads the rows, and with which code."""
         model = load_series_classifier(folder)
         return series_reading(model, zip(rows["row"], rows[COLUMN], strict=True), code_hash(folder))
-
-    def packing_problem(self, model: nn.Module) -> str:
-        """Return why the rows of a batch are padded."""
-        return "series are padded to the longest of a batch, and masks keep padding out"
-
-    def store_frozen(
-        self, model: nn.Module, examples: Sequence[SeriesExample], place: FeaturePlace
-    ) -> FeatureStore | str:
-        """Return why the outputs of a frozen encoder are not stored."""
-        return "outputs are stored of texts alone, not of series"
-
-    def positions(self, model: nn.Module, batch: SeriesBatch) -> tuple[int, int]:
-        """Return the time steps of the batch, and the padding beside them."""
-        steps = int(batch.lengths.sum())
-        return steps, batch.values.shape[0] * batch.values.shape[1] - steps
-
-    def length(self, example: SeriesExample) -> int:
-        """Return the time steps of the row."""
-        return len(example.series)
-
-    def tokens(self, example: SeriesExample) -> int:
-        """Return the time steps of the row."""
-        return len(example.series)
 
     def save(self, model: nn.Module, folder: Path) -> None:
         """Write a Transformers folder with the code that loads it."""

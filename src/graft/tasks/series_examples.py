@@ -4,31 +4,39 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import pandas as pd
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from graft.data.series import COLUMN
 from graft.models.batches import batches
+from graft.models.feature_files import FeaturePlace
+from graft.models.features import FeatureStore
 from graft.tasks.protocol import Array
 
 Embed = Callable[[Tensor, Tensor], Tensor]
 
 
 @dataclass(frozen=True)
-class SeriesExample:
+class SeriesRow:
     """One row.
 
     Args:
         row: Its id.
         series: `[time, channels]`, NaN where a value is missing.
-        label: Its class.
     """
 
     row: str
     series: Array
+
+
+@dataclass(frozen=True)
+class SeriesExample(SeriesRow):
+    """One row and its `label`, the class."""
+
     label: int
 
 
@@ -45,6 +53,47 @@ class SeriesBatch:
     values: Tensor
     lengths: Tensor
     labels: Tensor
+
+
+class Padded(Protocol):
+    """A batch of series.
+
+    Attributes:
+        values: `[rows, time, channels]`.
+        lengths: Time steps of each row, `[rows]`.
+    """
+
+    @property
+    def values(self) -> Tensor: ...  # noqa: D102
+    @property
+    def lengths(self) -> Tensor: ...  # noqa: D102
+
+
+class ReadsSeries:
+    """What all tasks answer alike whose rows are series: a token is a time step."""
+
+    def packing_problem(self, model: nn.Module) -> str:
+        """Return why the rows of a batch are padded."""
+        return "series are padded to the longest of a batch, and masks keep padding out"
+
+    def store_frozen(
+        self, model: nn.Module, examples: Sequence[SeriesRow], place: FeaturePlace
+    ) -> FeatureStore | str:
+        """Return why the outputs of a frozen encoder are not stored."""
+        return "outputs are stored of texts alone, not of series"
+
+    def positions(self, model: nn.Module, batch: Padded) -> tuple[int, int]:
+        """Return the time steps of the batch, and the padding beside them."""
+        steps = int(batch.lengths.sum())
+        return steps, batch.values.shape[0] * batch.values.shape[1] - steps
+
+    def length(self, example: SeriesRow) -> int:
+        """Return the time steps of the row."""
+        return len(example.series)
+
+    def tokens(self, example: SeriesRow) -> int:
+        """Return the time steps of the row."""
+        return len(example.series)
 
 
 def series_examples(rows: pd.DataFrame) -> list[SeriesExample]:

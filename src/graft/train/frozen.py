@@ -18,7 +18,7 @@ from graft.core.plan import PlannedPhase, ResolvedPlan
 from graft.models.feature_files import FeaturePlace
 from graft.models.features import FeatureStore
 from graft.models.precision import NumberFormat, RoundedWeights
-from graft.tasks.protocol import Example, Task
+from graft.tasks.protocol import Example, TrainingTask
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ class FrozenFeatures:
 
     def __init__(
         self,
-        task: Task,
+        task: TrainingTask,
         model: nn.Module,
         training: TrainingSection,
         folder: Path,

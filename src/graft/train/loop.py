@@ -26,7 +26,7 @@ from graft.core.seeds import derive, generator
 from graft.models.compiled import CompiledParts, compiles
 from graft.models.dropout import quick_dropout
 from graft.models.precision import resolve_precision
-from graft.tasks.protocol import Example, Task
+from graft.tasks.protocol import Example, TrainingTask
 from graft.train import checkpoint as checkpoints
 from graft.train.frozen import FrozenFeatures
 from graft.train.micro_batches import MicroBatchLimit, limit_of
@@ -63,7 +63,7 @@ class TrainingJob:
         held_out: The rows that `validate` looks at.
     """
 
-    task: Task
+    task: TrainingTask
     model: nn.Module
     arm: ArmSection
     plan: ResolvedPlan

@@ -10,7 +10,7 @@ import torch
 
 from graft.config.sections import ArmSection, TrainingSection
 from graft.core.errors import OutOfMemoryError
-from graft.tasks.protocol import Example, Task
+from graft.tasks.protocol import Example, TrainingTask
 
 # On a GPU there is a class for it. On a processor torch, the C++ library and oneDNN say this; the
 # last when it cannot map memory for its code.
@@ -64,7 +64,9 @@ def limit_of(training: TrainingSection) -> MicroBatchLimit:
     return MicroBatchLimit(rows, None if tokens == "auto" else tokens)
 
 
-def split(task: Task, examples: Sequence[Example], limit: MicroBatchLimit) -> list[list[Example]]:
+def split(
+    task: TrainingTask, examples: Sequence[Example], limit: MicroBatchLimit
+) -> list[list[Example]]:
     """Return the examples in micro-batches within the limit, every example exactly once.
 
     By rows they stay in their order. By tokens they are sorted by length first, so that like
@@ -91,7 +93,10 @@ def split(task: Task, examples: Sequence[Example], limit: MicroBatchLimit) -> li
 
 
 def mean_tokens(
-    task: Task, training: TrainingSection, examples: Sequence[Example], limit: MicroBatchLimit
+    task: TrainingTask,
+    training: TrainingSection,
+    examples: Sequence[Example],
+    limit: MicroBatchLimit,
 ) -> float:
     """Return the tokens of a micro-batch, as a mean over the rows.
 
@@ -109,7 +114,7 @@ def mean_tokens(
 
 
 def halved(
-    task: Task, arm: ArmSection, tried: DoesNotFit, limit: MicroBatchLimit
+    task: TrainingTask, arm: ArmSection, tried: DoesNotFit, limit: MicroBatchLimit
 ) -> MicroBatchLimit:
     """Return half the size of a micro-batch that memory had no room for.
 
@@ -131,8 +136,8 @@ def halved(
     if not task.rowwise(arm):
         raise OutOfMemoryError(
             f"a micro-batch of {len(part)} rows, {tokens:,} tokens, does not fit into memory "
-            f"({tried.said}), and the loss {arm.loss} compares the rows of a micro-batch with one "
-            "another: halves of it would be another loss. Fix: lower "
+            f"({tried.said}), and the loss compares the rows of a micro-batch with one another: "
+            "halves of it would be another loss. Fix: lower "
             "training.per_device_train_batch_size or base.max_seq_length, or free memory"
         )
     if limit.tokens is None:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from graft.config.sections import ArmSection
 from graft.core.plan import ResolvedPlan
 from graft.models.encoder import tensor_name
-from graft.tasks.protocol import Batch, Task
+from graft.tasks.protocol import Batch, TrainingTask
 
 
 def named_parameters(model: nn.Module) -> dict[str, nn.Parameter]:
@@ -31,7 +31,9 @@ def tied_names(model: nn.Module) -> tuple[tuple[str, ...], ...]:
     return tuple(tuple(group) for group in names.values() if len(group) > 1)
 
 
-def unused_names(task: Task, model: nn.Module, arm: ArmSection, batch: Batch) -> frozenset[str]:
+def unused_names(
+    task: TrainingTask, model: nn.Module, arm: ArmSection, batch: Batch
+) -> frozenset[str]:
     """Return the parameters that the forward pass never reads.
 
     Found by one backward pass with everything trainable: what then has no gradient has no part

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from graft.config.sections import ArmSection
 from graft.core.errors import NonFiniteError
-from graft.tasks.protocol import Example, Task
+from graft.tasks.protocol import Example, TrainingTask
 from graft.train.clipping import scale_and_clip
 from graft.train.micro_batches import (
     DoesNotFit,
@@ -61,7 +61,7 @@ class _Sums:
 
 
 def accumulate(
-    task: Task,
+    task: TrainingTask,
     model: nn.Module,
     arm: ArmSection,
     examples: Sequence[Example],
@@ -97,8 +97,9 @@ def accumulate(
         parts = split(task, examples, limit)
         _free_memory(device)
         _set_random_state(device, state)
-    norm = scale_and_clip(model.parameters(), sums.units, arm.training.max_grad_norm)
-    loss = sums.loss / sums.units
+    units = max(sums.units, 1)  # a step without loss moves nothing; K5 says so before it is taken
+    norm = scale_and_clip(model.parameters(), units, arm.training.max_grad_norm)
+    loss = sums.loss / units
     if not math.isfinite(norm):
         raise NonFiniteError(f"the norm of the gradient is {norm}, the loss {loss:.6g}")
     return StepResult(
@@ -114,7 +115,7 @@ def accumulate(
 
 
 def _backward(
-    task: Task,
+    task: TrainingTask,
     model: nn.Module,
     arm: ArmSection,
     parts: Sequence[Sequence[Example]],

@@ -85,16 +85,29 @@ class Scaler(nn.Module):
             values: `[rows, time, channels]`.
             observed: Same shape, True where a value counts.
         """
+        center, scale = self.level(values, observed)
         known = torch.where(observed, values, 0)
-        center, scale = self.center, self.scale
-        if self.per_series:
-            count = observed.sum(dim=1, keepdim=True).clamp(min=1)
-            center = known.sum(dim=1, keepdim=True) / count
-            away = torch.where(observed, known - center, 0)
-            scale = (away.square().sum(dim=1, keepdim=True) / count).sqrt()
-            # A flat channel is all zeros, not the rounding of its mean, magnified.
-            scale = torch.where(scale > 1e-6 * center.abs(), scale, torch.inf)
         return torch.where(observed, (known - center) / scale, 0)
+
+    def level(self, values: Tensor, observed: Tensor) -> tuple[Tensor, Tensor]:
+        """Return center and scale of the values, infinite for what is flat and scaled by itself.
+
+        Args:
+            values: `[rows, time, channels]`.
+            observed: Same shape, True where a value counts.
+
+        Returns:
+            Each `[channels]`, or `[rows, 1, channels]` if each series is normalised by itself.
+        """
+        if not self.per_series:
+            return self.center, self.scale
+        known = torch.where(observed, values, 0)
+        count = observed.sum(dim=1, keepdim=True).clamp(min=1)
+        center = known.sum(dim=1, keepdim=True) / count
+        away = torch.where(observed, known - center, 0)
+        scale = (away.square().sum(dim=1, keepdim=True) / count).sqrt()
+        # A flat channel is all zeros, not the rounding of its mean, magnified.
+        return center, torch.where(scale > 1e-6 * center.abs(), scale, torch.inf)
 
 
 class RecurrentLayer(nn.Module):

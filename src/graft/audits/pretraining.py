@@ -1,0 +1,133 @@
+"""What is asked of a pretraining alone: did it learn anything, and on rows that it may see?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from graft.audits.contract import Answer, Check, named, sentence
+from graft.audits.evidence import DataEvidence, Reader, RunEvidence, read_frame
+from graft.audits.rows import DATA_CHECKS as ROW_CHECKS
+from graft.core.errors import NotApplicableError
+from graft.core.files import read_jsonl
+from graft.core.findings import Status
+from graft.core.layout import PretrainingPaths
+from graft.core.ledger import Ledger
+from graft.core.options import OptionUse
+from graft.core.origins import LoadReport
+from graft.core.plan import ResolvedPlan
+from graft.core.pretraining import NAME
+from graft.core.probes import Probes
+from graft.core.roles import Split
+from graft.core.supervision import Supervision
+from graft.core.tables import DataReport
+from graft.core.verdicts import Comparison, PairedDifference, Verdict
+
+
+@dataclass(frozen=True)
+class PretrainingEvidence(RunEvidence):
+    """What a pretraining left behind: a run without labels, and its model against guesses."""
+
+    comparison: Comparison | None = None
+
+
+def read_pretraining_evidence(paths: PretrainingPaths, untrained: Path) -> PretrainingEvidence:
+    """Return what a pretraining left in its folder.
+
+    Args:
+        paths: Its files.
+        untrained: Folder of what it began with.
+
+    Raises:
+        RunFolderError: A file is there and cannot be read.
+    """
+    reader = Reader(paths.root)
+    return PretrainingEvidence(
+        name=NAME,
+        paths=paths,
+        method="full",
+        load=reader.json("load", paths.load, LoadReport),
+        plan=reader.json("plan", paths.plan, ResolvedPlan),
+        ledger=reader.json("ledger", paths.ledger, Ledger),
+        history=reader.read("history", paths.history, read_jsonl),
+        test=None,
+        in_memory=None,
+        adapter=None,
+        base=None,
+        others={},
+        base_folder=reader.read("base_folder", untrained, Path),
+        primary=lambda frame: None,
+        data=reader.json("data", paths.data_report, DataReport),
+        splits=reader.read("splits", paths.splits, read_frame),
+        supervision=reader.json("supervision", paths.supervision, Supervision),
+        probes=reader.json("probes", paths.probes, Probes),
+        options=reader.json("options", paths.options, OptionUse),
+        missing=reader.missing,
+        comparison=reader.json("comparison", paths.comparison, Comparison),
+    )
+
+
+def learned(evidence: RunEvidence) -> tuple[Answer, ...]:
+    """Return for each objective whether the model is better than guesses that need none."""
+    if not isinstance(evidence, PretrainingEvidence):
+        raise NotApplicableError("it was not pretrained here")
+    comparison = evidence.given("comparison", evidence.comparison)
+    metrics = dict.fromkeys(item.metric for item in comparison.pairs)
+    return tuple(
+        _learned([item for item in comparison.pairs if item.metric == metric]) for metric in metrics
+    )
+
+
+def _learned(items: list[PairedDifference]) -> Answer:
+    beaten = [item.reference for item in items if item.verdict == Verdict.better]
+    left = [item for item in items if item.verdict != Verdict.better]
+    shown = {"metric": items[0].metric, "against": items}
+    told = [_told(item) for item in items]
+    summary = f"{items[0].metric.replace('_', ' ')}: {'; '.join(told)}"
+    if not left:
+        return Answer(Status.passed, sentence([summary]), shown)
+    fix = "Train longer or at another rate, or give the encoder more width; look at the pictures."
+    if beaten:
+        names = named([item.reference for item in left])
+        return Answer(Status.warned, sentence([f"not better than {names}", summary]), shown, fix)
+    return Answer(Status.failed, sentence(["better than no guess", summary]), shown, fix)
+
+
+def _told(item: PairedDifference) -> str:
+    if item.candidate_value is None or item.reference_value is None:
+        return f"{item.reference}: not measured"
+    interval = "" if item.low is None else f" (difference {item.low:.3g} to {item.high:.3g})"
+    values = f"{item.candidate_value:.4g} against {item.reference_value:.4g}"
+    return f"{values} of guess '{item.reference}'{interval}, {item.verdict.replace('_', ' ')}"
+
+
+def test_rows_seen(evidence: DataEvidence) -> Answer:
+    """Return whether the rows without labels hold test rows of the experiment."""
+    report = evidence.given("report", evidence.report)
+    found = next((item for item in report.leakage if item.split == Split.test), None)
+    if found is None:
+        raise NotApplicableError("it learns from the training rows of the experiment")
+    shown = {"test_rows": found.rows, "exact": found.exact, "leaked": len(found.leaked)}
+    if found.leaked:
+        summary = (
+            f"{len(found.leaked)} of {found.rows} test rows of the experiment are given away by the"
+            f" rows without labels ({found.exact} are among them). No label was read, but figures"
+            " on test rows are those of rows that a model has met."
+        )
+        return Answer(Status.warned, summary, shown, "Take them out of pretrain.unlabelled.")
+    summary = f"None of {found.rows} test rows of the experiment is given away by these rows."
+    return Answer(Status.passed, summary, shown)
+
+
+CHECKS: tuple[Check[RunEvidence], ...] = (
+    Check("K13", "learned", "Did pretraining learn more than guesses know?", learned),
+)
+DATA_CHECKS: tuple[Check[DataEvidence], ...] = (
+    *(check for check in ROW_CHECKS if check.name != "contradictions"),
+    Check(
+        "K6",
+        "test_rows_seen",
+        "Do the rows without labels hold test rows of the experiment?",
+        test_rows_seen,
+    ),
+)
