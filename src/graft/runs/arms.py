@@ -53,8 +53,9 @@ class PreparedArm:
     """An arm ready to train: nothing has been updated yet.
 
     Args:
-        name: The arm.
+        name: The arm, or one of its replicates.
         arm: Its section of the recipe.
+        seed: Of what training draws.
         base: The base model.
         model: The model, adapter or head attached.
         load: Where each tensor comes from.
@@ -66,6 +67,7 @@ class PreparedArm:
 
     name: str
     arm: ArmSection
+    seed: int
     base: LocatedBase
     model: nn.Module
     load: LoadReport
@@ -76,14 +78,15 @@ class PreparedArm:
 
 
 def prepare_arm(experiment: Experiment, name: str, rows: pd.DataFrame) -> PreparedArm:
-    """Return the arm with model, tokenised training rows and resolved plan.
+    """Return an arm, or one of its replicates, with model, tokenised rows and resolved plan.
 
     Raises:
         InputError: The plan or the base model is wrong.
     """
-    arm, base = experiment.recipe.arms[name], experiment.base(name)
-    seed = experiment.recipe.seed
-    train_rows = rows_per_class(_dealt_rows(rows, Split.train, arm, seed), arm.rows_per_class, seed)
+    arm, base, seed = experiment.arm(name), experiment.base(name), experiment.training_seed(name)
+    dealt = _dealt_rows(rows, Split.train, arm, seed)
+    # Which rows an arm takes is a matter of the data, and the same for every seed.
+    train_rows = rows_per_class(dealt, arm.rows_per_class, experiment.recipe.seed)
     model, load = experiment.task.build(arm, base, seed, train_rows)
     examples = experiment.task.prepare(train_rows, model)
     # Rows with a text, or the encoder would count as never read.
@@ -99,7 +102,7 @@ def prepare_arm(experiment: Experiment, name: str, rows: pd.DataFrame) -> Prepar
     plan = resolve_plan(arm, assignment, len(examples))
     limit = resolve_limit(experiment.task, model, arm, plan, examples)
     at_once = mean_tokens(experiment.task, arm.training, examples, limit)
-    return PreparedArm(name, arm, base, model, load, plan, examples, limit, at_once)
+    return PreparedArm(name, arm, seed, base, model, load, plan, examples, limit, at_once)
 
 
 def _dealt_rows(rows: pd.DataFrame, split: Split, arm: ArmSection, seed: int) -> pd.DataFrame:
@@ -119,7 +122,9 @@ def arm_is_trained(paths: RunPaths) -> bool:
 def train_arm(
     experiment: Experiment, name: str, rows: pd.DataFrame, leaked: frozenset[str]
 ) -> RunPaths:
-    """Train one arm, save its artefact and its in-memory predictions; do nothing if that is done.
+    """Train one arm with every seed, save artefacts and in-memory predictions; return its folder.
+
+    What is done already stays.
 
     Args:
         experiment: The experiment.
@@ -127,9 +132,16 @@ def train_arm(
         rows: All rows with their splits.
         leaked: Ids of test rows that the training split gives away.
     """
+    for replicate in experiment.replicates(name):
+        if not arm_is_trained(experiment.paths.run(replicate)):
+            _train_once(experiment, replicate, rows, leaked)
+    return experiment.paths.run(name)
+
+
+def _train_once(
+    experiment: Experiment, name: str, rows: pd.DataFrame, leaked: frozenset[str]
+) -> None:
     paths = experiment.paths.run(name)
-    if arm_is_trained(paths):
-        return paths
     with ResourceMeter() as meter:
         prepared = prepare_arm(experiment, name, rows)
         with suitable_threads(prepared.model, prepared.tokens_at_once) as threads:
@@ -151,7 +163,6 @@ def train_arm(
     shutil.rmtree(paths.checkpoints, ignore_errors=True)
     del prepared
     gc.collect()
-    return paths
 
 
 def train_prepared(
@@ -188,7 +199,7 @@ def training_job(
     """
     training = prepared.arm.training
     chosen = training.metric_for_best_model or experiment.recipe.evaluation.primary
-    held_out = _dealt_rows(rows, Split.validation, prepared.arm, experiment.recipe.seed)
+    held_out = _dealt_rows(rows, Split.validation, prepared.arm, prepared.seed)
     validate, examples = None, list[Example]()
     if len(held_out) and training.eval_strategy != "no":
         examples = list(experiment.task.prepare(held_out, prepared.model))
@@ -211,7 +222,7 @@ def training_job(
             patience=training.early_stopping_patience,
         ),
         paths=paths,
-        seed=experiment.recipe.seed,
+        seed=prepared.seed,
         limit=prepared.limit,
         held_out=examples,
     )

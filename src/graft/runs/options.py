@@ -22,15 +22,15 @@ _WORDS = ("title",)
 # Stands in a recipe for the file of rows that were given as frames.
 IN_MEMORY = "rows in memory"
 # The other sections are read after the audits, or are lists whose items are read one by one.
-_OF_ALL = ("seed", "base", "data", "evaluation")
+_OF_ALL = ("seed", "seeds", "base", "data", "evaluation")
 
 
 def option_use(experiment: Experiment, name: str) -> OptionUse:
-    """Return what became of the options of the arm `name`, which has just been trained.
+    """Return what became of the options of an arm after the training `name`.
 
     Observed is what training left behind: plan, ledger, history, reading and saved adapter.
     """
-    prefix = f"arms.{name}."
+    prefix = f"arms.{experiment.arm_name(name)}."
     asked = tuple(
         key
         for key in options_asked(experiment.recipe, experiment.loaded.origins)
@@ -40,7 +40,7 @@ def option_use(experiment: Experiment, name: str) -> OptionUse:
     return OptionUse(
         asked=tuple(key.removeprefix(prefix) for key in asked),
         unread=tuple(key.removeprefix(prefix) for key in asked if key not in read),
-        in_force=in_force(experiment.recipe.arms[name], experiment.paths.run(name)),
+        in_force=in_force(experiment.arm(name), experiment.paths.run(name)),
     )
 
 
