@@ -102,6 +102,11 @@ class ExperimentPaths:
     findings = _Inside("findings.json")
     report = _Inside("report.html")
 
+    @property
+    def results(self) -> Path:
+        """What every run of every experiment beside this one came to, a line each."""
+        return self.root.parent / "experiment_results.jsonl"
+
     def run(self, name: str) -> RunPaths:
-        """Return the paths of the arm or baseline `name`."""
+        """Return the paths of the arm or baseline `name`, or of a replicate of an arm."""
         return RunPaths(self.root / name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -9,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from graft.core.roles import Role, Split
-from graft.core.scores import Score, ScoreBook, Scores
+from graft.core.scores import Metric, Score, ScoreBook, Scores
 from graft.metrics.measures import Measure
 from graft.metrics.replicates import Sampling, resample_means
 from graft.metrics.resampling import Interval, interval
@@ -113,8 +114,18 @@ def _score(
             continue
         note = settings.threshold_note if decided and "threshold" in measure.exchange else ""
         found = interval(samples[name], settings.alpha) if intervals else Interval(None, None, 0)
-        items.append(Score(name, value, found.low, found.high, rows, note, by_seed))
+        low, high = (_possible(measure.metric, end) for end in (found.low, found.high))
+        items.append(Score(name, value, low, high, rows, note, by_seed))
     return Scores(run, role, split, subset, tuple(items))
+
+
+def _possible(metric: Metric, end: float | None) -> float | None:
+    """Return the end of an interval; what seeds widen beyond the metric's range is cut off."""
+    if end is None:
+        return None
+    low = -math.inf if metric.low is None else metric.low
+    high = math.inf if metric.high is None else metric.high
+    return min(max(end, low), high)
 
 
 def prediction_columns(frame: pd.DataFrame) -> dict[str, np.ndarray]:

@@ -22,6 +22,7 @@ from graft.runs.experiment import Experiment, bound, open_experiment, write_inde
 from graft.runs.options import IN_MEMORY, note_reads
 from graft.runs.pages import write_pages
 from graft.runs.result import Result, read_result
+from graft.runs.results_file import append_results
 from graft.runs.stages import (
     audit_runs,
     compare_runs,
@@ -147,5 +148,6 @@ def finish(experiment: Experiment) -> Result:
     audit_runs(experiment)
     write_pages(experiment.paths.root)
     result = read_result(experiment.paths.root)
+    append_results(result)
     track(experiment, result)
     return result
