@@ -11,12 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graft.audits.agreement import compare
-from graft.audits.artefact import (
-    artefact_equivalence,
-    differs_from_base,
-    differs_from_other_arms,
-    kept_checkpoint,
-)
+from graft.audits.artefact import artefact_equivalence, kept_checkpoint
+from graft.audits.distinct import differs_from_base, differs_from_other_arms
 from graft.audits.evidence import EvidenceMissingError
 from graft.audits.loading import base_files, load_ledger
 from graft.audits.movement import movement

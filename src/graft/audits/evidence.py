@@ -66,6 +66,7 @@ class RunEvidence:
         base_spread: The same of the untouched base.
         saves: What a trainer wrote to disk; only of trainings that Graft did not run.
         few: Training rows of each class that the arm was to take, None for all.
+        runs: Folder of every other arm, and of every other seed.
         missing: Field to the reason why it is None.
     """
 
@@ -97,6 +98,7 @@ class RunEvidence:
     base_spread: Spread | None = None
     saves: Saves | None = None
     few: int | None = None
+    runs: Mapping[str, RunPaths] = field(default_factory=dict)
     missing: Mapping[str, str] = field(default_factory=dict)
 
     def given(self, name: str, value: T | None) -> T:
@@ -192,6 +194,7 @@ def read_evidence(
         adapter=adapter,
         base=reader.read("base", base_run.predictions(test), read_frame),
         others={arm: frame for arm, frame in others.items() if frame is not None},
+        runs={arm: paths.run(arm) for arm in others},
         base_folder=reader.read("base_folder", base_folder, Path),
         primary=primary,
         data=reader.json("data", paths.data_report, DataReport),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -20,6 +21,16 @@ def replicates_of(arm: str, seeds: Sequence[int]) -> dict[str, int]:
         {'lora': 42, 'lora/seed-43': 43}
     """
     return {f"{arm}/seed-{seed}" if place else arm: seed for place, seed in enumerate(seeds)}
+
+
+def arm_of(replicate: str) -> str:
+    """Return the name of the arm that a training belongs to.
+
+    Example:
+        >>> arm_of("lora/seed-43"), arm_of("lora")
+        ('lora', 'lora')
+    """
+    return re.sub(r"/seed-\d+$", "", replicate)
 
 
 @dataclass(frozen=True)

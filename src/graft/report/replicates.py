@@ -66,7 +66,8 @@ def seed_table(evidence: Evidence, metrics: Sequence[Metric]) -> Table:
     ]
     seeds = [f"seed {evidence.index.seed + place}" for place in range(count)]
     columns = ("arm", "metric", "mean", "95 % interval", "deviation over seeds", *seeds)
-    return from_records(columns, rows, "<run>/scores.json")
+    table = from_records(columns, rows, "<run>/scores.json")
+    return replace(table, numeric=(False, False, *(True for _ in columns[2:])))
 
 
 def training_styles(runs: Sequence[RunEvidence], styles: Styles) -> dict[str, RunStyle]:
