@@ -20,9 +20,11 @@ from graft.core.layout import ExperimentPaths
 from graft.core.ledger import Ledger
 from graft.core.roles import Split
 from graft.core.scores import ScoreBook
+from graft.runs.arms import arm_is_trained, train_arm
 from graft.runs.experiment import open_experiment
 from graft.runs.pipeline import finish, prepare_data
 from graft.runs.tracked import seed_metrics
+from graft.train import loop
 
 pytestmark = pytest.mark.slow
 
@@ -119,6 +121,37 @@ def test_nothing_is_trained_twice_and_a_lost_seed_is_trained_again(
              for name in NAMES}  # fmt: skip
     assert [before[name] == after[name] for name in NAMES] == [True, False, True]
     assert sha256_file(copy.run(NAMES[1]).model / "model.safetensors") == wanted
+
+
+def test_a_replicate_that_was_interrupted_is_taken_up_where_it_stopped(
+    seeded: dict[str, Any],
+    paths: ExperimentPaths,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    experiment = open_experiment({**seeded, "seeds": 2}, root=tmp_path)
+    rows = prepare_data(experiment)
+    take = loop._Loop._take
+
+    def die(self: Any, step: int) -> Any:
+        if self.job.paths.name == "seed-43" and step == 12:
+            raise KeyboardInterrupt
+        return take(self, step)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(loop._Loop, "_take", die)
+        with pytest.raises(KeyboardInterrupt):
+            train_arm(experiment, "standard", rows, frozenset())
+    first = experiment.paths.run(NAMES[0])
+    assert arm_is_trained(first)
+    assert not arm_is_trained(experiment.paths.run(NAMES[1]))
+    done = first.cost.stat().st_mtime_ns
+    train_arm(experiment, "standard", rows, frozenset())
+    assert first.cost.stat().st_mtime_ns == done
+    again = experiment.paths.run(NAMES[1])
+    assert read_json(again.ledger, Ledger).resumed_at == (9,)
+    model = "model/model.safetensors"
+    assert sha256_file(again.root / model) == sha256_file(paths.run(NAMES[1]).root / model)
 
 
 def test_a_check_that_fails_in_one_replicate_fails_the_run(

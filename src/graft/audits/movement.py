@@ -7,9 +7,9 @@ from typing import Any
 from graft.audits.contract import Answer, Check, listed, named, sentence
 from graft.audits.evidence import RunEvidence
 from graft.audits.folders.known import CAUSES
-from graft.audits.folders.roles import is_head
 from graft.audits.phases import (
     ADAPTER_LEAD,
+    below_the_head,
     is_embedding,
     is_matrix,
     phases_not_run,
@@ -88,7 +88,7 @@ def _kept(plan: ResolvedPlan, ledger: Ledger, answer: Answer, unused: set[str]) 
         )
         fix = "Lower the rates of the later phase, or keep the last weights."
         return Answer(Status.warned, summary, answer.evidence, fix)
-    body = [tensor for tensor in plan.tensors if not is_head(tensor.name)]
+    body = below_the_head(plan)
     if plan.method == "full" and body and all(tensor.joins is None for tensor in body):
         groups = named(sorted({tensor.group for tensor in body}))
         summary = (

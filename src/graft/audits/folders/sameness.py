@@ -15,7 +15,7 @@ from graft.audits.folders.known import CAUSES
 from graft.audits.folders.places import open_place
 from graft.audits.folders.roles import is_head
 from graft.audits.frozen import compare_places
-from graft.audits.phases import phases_not_run
+from graft.audits.phases import below_the_head, phases_not_run
 from graft.core.errors import ModelError
 from graft.core.experiment import arm_of
 from graft.core.files import read_json
@@ -230,7 +230,7 @@ def _why(run: Trained) -> Why | None:
     plan, ledger = run.plan, run.ledger
     if plan is None or ledger is None:
         return None
-    body = [tensor for tensor in plan.tensors if not is_head(tensor.name)]
+    body = below_the_head(plan)
     idle = phases_not_run(plan, ledger)
     if idle:
         thawed = named(_joining(plan, idle[0]))
