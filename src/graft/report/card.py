@@ -94,9 +94,11 @@ def _front_matter(evidence: Evidence, arm: RunEvidence) -> dict[str, Any]:
     task, task_name = TASK_TYPES.get(evidence.index.task, ("other", evidence.index.task))
     scores = arm.on_test()
     measured = [score for score in scores.items if score.value is not None] if scores else []
+    # Of this artefact, which is that of the first seed, not of the mean over the seeds.
     results = [
-        {"type": score.metric, "value": score.value, "name": catalogue.metric(score.metric).title}
+        {"type": score.metric, "value": value, "name": catalogue.metric(score.metric).title}
         for score in measured
+        if (value := score.by_seed[0] if score.by_seed else score.value) is not None
     ]
     dataset = {"name": evidence.index.name, "type": evidence.index.name, "split": "test"}
     result = {"task": {"type": task, "name": task_name}, "dataset": dataset, "metrics": results}

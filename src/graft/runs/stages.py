@@ -136,7 +136,10 @@ def score_runs(experiment: Experiment, names: tuple[str, ...]) -> None:
         ]
         extra = _map(experiment, paths, frames[0][Split.test])
         if len(frames) > 1:
-            extra = tuple(replace(score, note=OF_FIRST) for score in extra)
+            extra = tuple(
+                replace(score, note="; ".join(filter(None, (score.note, OF_FIRST))))
+                for score in extra
+            )
         write_json(paths.scores, score_book(name, roles[name], frames, settings, extra))
     note_reads(experiment)
 
