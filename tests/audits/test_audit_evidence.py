@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from graft.audits.contract import run_checks
-from graft.audits.evidence import arms_of, read_data_evidence, read_evidence
+from graft.audits.evidence import read_data_evidence, read_evidence, trainings_of
 from graft.audits.registry import ARM_CHECKS
 from graft.core.errors import RunFolderError
 from graft.core.findings import Status
@@ -53,9 +53,9 @@ def test_arms_are_those_of_the_index_or_else_those_with_a_plan(healthy, experime
     healthy("full")
     (experiment.root / "stale").mkdir()
     (experiment.root / "stale" / "plan.json").write_text("{}")
-    assert arms_of(experiment) == ("tuned", "other")
+    assert trainings_of(experiment) == ("tuned", "other")
     experiment.index.unlink()
-    assert arms_of(experiment) == ("other", "stale", "tuned")
+    assert trainings_of(experiment) == ("other", "stale", "tuned")
 
 
 def test_data_can_be_read_before_any_training(experiment):

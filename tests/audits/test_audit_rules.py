@@ -11,12 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graft.audits.agreement import compare
-from graft.audits.artefact import (
-    artefact_equivalence,
-    differs_from_base,
-    differs_from_other_arms,
-    kept_checkpoint,
-)
+from graft.audits.artefact import artefact_equivalence, kept_checkpoint
+from graft.audits.distinct import differs_from_base, differs_from_other_arms
 from graft.audits.evidence import EvidenceMissingError
 from graft.audits.loading import base_files, load_ledger
 from graft.audits.movement import movement
@@ -327,3 +323,14 @@ def test_rows_of_one_side_only_and_repeated_rows_are_named():
     assert distance.repeated == ("b",)
     assert not distance.same_rows
     assert compare(left.iloc[:0], right, 1e-4).largest is None
+
+
+def test_a_base_that_is_frozen_for_the_whole_run_is_told_whatever_it_scores(healthy):
+    evidence = healthy("head")
+    named = [replace(t, group="head") if t.joins == 0 else t for t in evidence.plan.tensors]
+    plan = replace(evidence.plan, method="full", tensors=tuple(named))
+    answer = movement(replace(evidence, plan=plan))
+    assert answer.status == Status.warned
+    assert "all 6 tensors below the head are frozen for the whole run" in answer.summary
+    assert "unfreeze_after = 0 of frozen" in answer.summary
+    assert movement(evidence).status == Status.passed

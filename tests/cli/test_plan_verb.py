@@ -105,3 +105,9 @@ def test_sparklines():
     assert sparkline((1.0,)) == "█"
     assert len(sparkline(tuple(range(1000)))) == 40
     assert sparkline(tuple(range(1000)))[-1] == "█"
+
+
+def test_several_seeds_multiply_the_estimate(graft, recipe):
+    answer = graft("plan", recipe, "--set", "seeds=3")
+    assert answer.code == 0, answer.stderr
+    assert answer.stdout.count("Estimate: 3 seeds, one after another: about ") == 2

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from graft.core.errors import RunFolderError
 from graft.core.files import (
     MANIFEST,
+    append_durably,
     append_jsonl,
     committed_folder,
     manifest_problems,
@@ -66,3 +68,14 @@ def test_a_missing_or_broken_result_names_the_file(tmp_path: Path) -> None:
     write_text(path, "{")
     with pytest.raises(RunFolderError, match="cannot be read"):
         read_json(path, Findings)
+
+
+def test_a_line_that_was_torn_takes_no_later_record_with_it(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "results.jsonl"
+    append_durably(path, {"run": "a"})
+    with path.open("a") as stream:
+        stream.write('{"run": "b", "met')
+    append_durably(path, {"run": "ç"})
+    lines = path.read_text(encoding="utf-8").splitlines()
+    assert [json.loads(line) for line in (lines[0], lines[2])] == [{"run": "a"}, {"run": "ç"}]
+    assert len(lines) == 3

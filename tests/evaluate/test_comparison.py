@@ -10,7 +10,8 @@ from graft.core.jsonable import from_plain, to_plain
 from graft.core.roles import Role, Split
 from graft.core.scores import Score, ScoreBook, Scores
 from graft.core.verdicts import Comparison, Verdict
-from graft.evaluate.comparison import ComparisonSettings, compare, gates, measured_on_test
+from graft.evaluate.comparison import ComparisonSettings, compare
+from graft.evaluate.gates import gates, measured_on_test
 from graft.metrics.pairs import PAIR_MEASURES
 from graft.metrics.significance import holm
 

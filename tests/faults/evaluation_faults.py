@@ -30,6 +30,7 @@ from graft.evaluate import fresh
 from graft.models import encoder as encoders
 from graft.models import packed
 from graft.runs import arms
+from graft.runs.experiment import Experiment
 from graft.tasks import pairs
 from graft.train import frozen
 from tiny_models import WORDS, colour_pairs
@@ -54,6 +55,17 @@ def limit_lowered_by_the_loader(folder: Path) -> Planted:
         return load
 
     return graft_run(folder, during=sabotage(encoders, "_read_model", capped))
+
+
+@fault("EVL-06", "differs_from_other_arms")
+def seeds_that_change_nothing(folder: Path) -> Planted:
+    """Every replicate is trained with the first seed, so an interval over seeds shows nothing."""
+
+    def first(seed_of: Any) -> Any:
+        return lambda self, name: seed_of(self, self.arm_name(name))
+
+    with sabotage(Experiment, "training_seed", first):
+        return graft_run(folder, seeds=2)
 
 
 @fault("DAT-10", "packed_rows", "row_alone")

@@ -16,7 +16,9 @@ from sentence_transformers import SentenceTransformer
 from transformers import AutoTokenizer
 
 import diagnosis_models as models
-from faults.graft_runs import material
+from faults.fusion_faults import ROWS, class_frames
+from faults.graft_runs import NAME, below_the_head, graft_run, material
+from faults.loop_faults import HEAD_FIRST, thaw_never_due
 from faults.zoo import Planted, Registry, listening
 from graft.audits.folders import diagnosis
 from graft.core.findings import Status
@@ -129,6 +131,17 @@ def weights_that_are_no_numbers(folder: Path) -> Planted:
         record["loss"] = float("nan")
     models.write_trainer_state(after, log)
     return diagnosed(base("language"), after)
+
+
+@fault("EVL-06", "two_trainings")
+def two_runs_whose_thaw_never_came(folder: Path) -> Planted:
+    """Two runs thaw the encoder by a condition that is never true; diagnosed from their folders."""
+    arms = (below_the_head(1), below_the_head(1, training={"head_learning_rate": 2e-2}))
+    graft_run(
+        folder, *arms, rows=class_frames(), during=thaw_never_due(), **ROWS, training=HEAD_FIRST
+    )
+    runs = folder / "runs" / NAME
+    return diagnosed(runs / "tuned", runs / "other")
 
 
 # Names and files

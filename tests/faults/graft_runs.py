@@ -28,8 +28,16 @@ DATA: dict[str, Any] = {"slices": ["kind"], "split": {"validation": 0.2}}
 LOW = ("embeddings", "encoder.layer.0")
 THAW = {"freeze": [{"name": "low", "patterns": LOW, "unfreeze_after": 1}]}
 FROZEN = {"freeze": [{"name": "low", "patterns": LOW, "unfreeze_after": 0}]}
+BODY = ("embeddings", "encoder", "pooler")
 LORA = {"method": "lora", "lora": {"lora_alpha": 32}, "training": {"learning_rate": 2e-2}}
 HEAD = {"method": "head"}
+
+
+def below_the_head(unfreeze_after: int, **changes: Any) -> dict[str, Any]:
+    """Return an arm with everything below the head in one freeze group."""
+    group = {"name": "encoder", "patterns": BODY, "unfreeze_after": unfreeze_after}
+    return {"freeze": [group], **changes}
+
 
 Around = contextlib.ContextDecorator | contextlib.AbstractContextManager[Any]
 

@@ -17,7 +17,8 @@ import foreign_models as foreign
 from faults.folder_faults import base as folders
 from faults.folder_faults import diagnosed, labelled, tuned
 from faults.fusion_faults import ROWS, STACKED, class_frames
-from faults.graft_runs import FROZEN, HEAD, LORA, THAW, frames, graft_run
+from faults.graft_runs import FROZEN, HEAD, LORA, THAW, below_the_head, frames, graft_run
+from faults.loop_faults import HEAD_FIRST
 from faults.resume_faults import interrupted
 from faults.trainer_faults import (
     CHOOSING,
@@ -131,11 +132,17 @@ GRAFT = (
     *(_loss(name) for name in ("cosent", "angle", "contrastive", "online_contrastive")),
     *(_schedule(name) for name in ("constant", "cosine", "one_cycle", "cosine_with_restarts")),
     _graft("two phases", THAW),
+    _graft("three seeds of two methods", {}, LORA, seeds=3),
     *(
         _class(name, *arms, **changes)
         for name, arms, changes in (
             ("two classes", ({},), {}),
             ("texts as towers, table beside them", ({"classifier": TOWERS},), {}),
+            (
+                "two seeds, frozen below the head and thawed",
+                (below_the_head(0), below_the_head(1)),
+                {"seeds": 2, "training": HEAD_FIRST},
+            ),
             ("focal loss, balanced classes", ({"loss": "focal", "classifier": BALANCED},), {}),
             ("full, LoRA and head, a few rows of each class", ({}, {**LORA, **FEW}, HEAD), {}),
             ("lower rates for lower layers", ({"training": {"lr_decay": 0.5}},), {}),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,7 +11,18 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from faults.graft_runs import FROZEN, HEAD, LORA, LOW, THAW, frames, graft_run, together
+from faults.fusion_faults import ROWS, class_frames
+from faults.graft_runs import (
+    FROZEN,
+    HEAD,
+    LORA,
+    LOW,
+    THAW,
+    below_the_head,
+    frames,
+    graft_run,
+    together,
+)
 from faults.zoo import Planted, Registry, sabotage
 from graft.core.plan import ResolvedPlan
 from graft.models.patterns import matching
@@ -18,6 +31,7 @@ from graft.tasks import pairs
 from graft.train import loop, modes, optimizer
 
 fault = Registry()
+HEAD_FIRST = {"num_train_epochs": 4, "head_learning_rate": 3e-2}
 
 
 # Freezing
@@ -31,6 +45,26 @@ def thaw_without_flags(folder: Path) -> Planted:
         return lambda model, plan, phase, parameters: enter(model, plan, 0, parameters)
 
     return graft_run(folder, THAW, during=sabotage(loop, "enter_phase", broken))
+
+
+@contextlib.contextmanager
+def thaw_never_due() -> Iterator[None]:
+    """The comparison that begins a later phase is never true; the first phase goes on instead."""
+
+    def never(find: Any) -> Any:
+        return lambda self, step: None if step else find(self, step)
+
+    with sabotage(loop._Loop, "_phase_from", never):
+        yield
+
+
+@fault("FRZ-01", "movement", "differs_from_other_arms")
+def thaw_condition_that_is_never_true(folder: Path) -> Planted:
+    """Two arms thaw at different rates, the condition is never true, and both score the same."""
+    arms = (below_the_head(1), below_the_head(1, training={"learning_rate": 5e-4}))
+    return graft_run(
+        folder, *arms, rows=class_frames(), during=thaw_never_due(), **ROWS, training=HEAD_FIRST
+    )
 
 
 @fault("FRZ-02", "trainable_set", "movement")

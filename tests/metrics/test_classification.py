@@ -8,10 +8,11 @@ from sklearn.calibration import calibration_curve
 from graft.core.facts import UNKNOWN, RowFacts
 from graft.metrics.catalogue import CATALOGUE
 from graft.metrics.class_counts import of_each_class
-from graft.metrics.evidence import Sampling, collect
+from graft.metrics.evidence import collect
 from graft.metrics.labelled import measures_of
 from graft.metrics.measures import compute_samples, with_derived
 from graft.metrics.probabilities import BINS, class_columns
+from graft.metrics.replicates import Sampling
 from graft.metrics.resampling import resample
 from graft.metrics.significance import permutation
 
@@ -141,7 +142,7 @@ def test_swapping_every_row_swaps_the_runs(rng, classes):
         mixed = {**first, **{name: second[name] for name in kind.swapped}}
         value = compute_samples(kind, {name: mixed[name][None] for name in mixed}, 1)[0]
         assert value == pytest.approx(kind.compute(other)), kind.metric.name
-        p = permutation(kind, one, one, rng=rng, resamples=50)
+        p = permutation(kind, [one], [one], rng=rng, resamples=50)
         assert p == 1.0
 
 
@@ -154,7 +155,7 @@ def test_a_better_run_is_found_and_labels_without_meaning_are_not(classes):
     settings = Sampling(resamples=200, alpha=0.05, seed=1)
     kinds = measures_of(facts(classes))
     found = collect(
-        {"good": good, "poor": poor},
+        {"good": [good], "poor": [poor]},
         [("good", "poor")],
         kinds,
         subset="all",

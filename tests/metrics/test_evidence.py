@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
-from graft.metrics.evidence import Evidence, Sampling, collect
+from graft.metrics.evidence import Evidence, collect
 from graft.metrics.pairs import PAIR_MEASURES
+from graft.metrics.replicates import Sampling
 from graft.metrics.resampling import PairedBootstrap
 
 MEASURES = [m for m in PAIR_MEASURES if m.metric.name in ("spearman", "roc_auc", "accuracy")]
@@ -23,7 +24,8 @@ def runs(rng, rows=60):
 
 def gathered(given, pairs, **changes):
     settings = {"subset": "all", "of_decisions": {"accuracy"}, "sampling": SAMPLING, **changes}
-    return list(collect(given, pairs, MEASURES, **settings))
+    once = {name: [columns] for name, columns in given.items()}
+    return list(collect(once, pairs, MEASURES, **settings))
 
 
 def test_each_pair_and_measure_is_measured_once(rng):
@@ -49,7 +51,7 @@ def test_mcnemar_is_there_only_where_asked_for_and_where_runs_decide(rng):
         del columns["threshold"]
     ranking = [m for m in MEASURES if m.metric.name != "accuracy"]
     found = collect(
-        given,
+        {name: [columns] for name, columns in given.items()},
         [("good", "bad")],
         ranking,
         subset="all",

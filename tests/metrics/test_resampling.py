@@ -74,7 +74,7 @@ def test_no_rows_give_no_interval():
     empty = {"score": np.array([]), "label": np.array([])}
     found = bootstrap(BY_NAME["spearman"], empty, rng=np.random.default_rng(0), resamples=10)
     assert (found.low, found.undefined) == (None, 10)
-    assert permutation(BY_NAME["spearman"], empty, empty, rng=np.random.default_rng(0)) is None
+    assert permutation(BY_NAME["spearman"], [empty], [empty], rng=np.random.default_rng(0)) is None
 
 
 def test_columns_of_different_lengths_are_refused():
@@ -93,7 +93,9 @@ def test_identical_runs_differ_by_exactly_zero_with_p_one(measure):
     found = paired_bootstrap(measure, columns, copy, rng=np.random.default_rng(0), resamples=200)
     assert (found.difference, found.low, found.high, found.p) == (0.0, 0.0, 0.0, 1.0)
     assert found.standard_error == 0.0
-    assert permutation(measure, columns, copy, rng=np.random.default_rng(0), resamples=200) == 1.0
+    assert (
+        permutation(measure, [columns], [copy], rng=np.random.default_rng(0), resamples=200) == 1.0
+    )
 
 
 def test_runs_are_resampled_on_the_same_rows():
@@ -120,7 +122,7 @@ def test_swapping_the_runs_mirrors_the_difference_and_keeps_p():
         assert (there.low, there.high) == pytest.approx((-back.high, -back.low))
         assert there.p == back.p
         one, other = (
-            permutation(BY_NAME[name], *pair, rng=np.random.default_rng(0))
+            permutation(BY_NAME[name], *([run] for run in pair), rng=np.random.default_rng(0))
             for pair in ((first, second), (second, first))
         )
         assert one == other
@@ -129,13 +131,15 @@ def test_swapping_the_runs_mirrors_the_difference_and_keeps_p():
 def test_scale_alone_is_no_difference_to_a_rank_metric():
     first = two_runs(5)[0]
     stretched = {**first, "score": np.exp(first["score"]) * 1000}
-    p = permutation(BY_NAME["spearman"], first, stretched, rng=np.random.default_rng(0))
+    p = permutation(BY_NAME["spearman"], [first], [stretched], rng=np.random.default_rng(0))
     assert p == 1.0
 
 
 def test_a_clear_difference_has_the_smallest_p_there_is():
     first, second = two_runs(6, rows=200, skills=(4.0, 0.0))
-    p = permutation(BY_NAME["roc_auc"], first, second, rng=np.random.default_rng(0), resamples=99)
+    p = permutation(
+        BY_NAME["roc_auc"], [first], [second], rng=np.random.default_rng(0), resamples=99
+    )
     assert p == 1 / 100
     found = paired_bootstrap(BY_NAME["roc_auc"], first, second, rng=np.random.default_rng(0))
     assert found.low > 0
@@ -148,7 +152,7 @@ def test_p_of_equally_good_runs_is_uniform_or_larger(name):
     for seed in range(150):
         first, second = two_runs(seed)
         rng = np.random.default_rng(seed + 1000)
-        p_values.append(permutation(BY_NAME[name], first, second, rng=rng, resamples=199))
+        p_values.append(permutation(BY_NAME[name], [first], [second], rng=rng, resamples=199))
     # "greater": the distribution lies above uniform, that is, small p are too common.
     assert kstest(p_values, "uniform", alternative="greater").pvalue > 0.001
     if name == "spearman":
@@ -160,14 +164,16 @@ def test_a_permutation_without_a_value_counts_as_extreme():
     label, threshold = np.array([1.0, 0.0]), np.full(2, 0.5)
     first = {"score": np.array([1.0, 0.0]), "label": label, "threshold": threshold}
     second = {"score": np.array([0.0, 1.0]), "label": label, "threshold": threshold}
-    p = permutation(BY_NAME["precision"], first, second, rng=np.random.default_rng(0))
+    p = permutation(BY_NAME["precision"], [first], [second], rng=np.random.default_rng(0))
     assert p == 1.0
 
 
 def test_an_undefined_difference_has_no_p():
     first = two_runs(7)[0]
     constant = {**first, "score": np.zeros(60)}
-    assert permutation(BY_NAME["pearson"], first, constant, rng=np.random.default_rng(0)) is None
+    assert (
+        permutation(BY_NAME["pearson"], [first], [constant], rng=np.random.default_rng(0)) is None
+    )
     found = paired_bootstrap(BY_NAME["pearson"], first, constant, rng=np.random.default_rng(0))
     assert (found.difference, found.low, found.p, found.undefined) == (None, None, None, 2000)
 

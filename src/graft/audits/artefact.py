@@ -1,28 +1,22 @@
-"""K8 and K9: is the saved artefact the trained model, and is it another one than the base?"""
+"""K8: is the saved artefact the trained model?"""
 
 from __future__ import annotations
-
-from typing import Any
 
 import pandas as pd
 
 from graft.audits.agreement import Agreement, compare
-from graft.audits.contract import Answer, Check, named, sentence
-from graft.audits.evidence import EvidenceMissingError, RunEvidence
+from graft.audits.contract import Answer, Check
+from graft.audits.evidence import RunEvidence
 from graft.core.errors import NotApplicableError
-from graft.core.files import sha256_file
 from graft.core.findings import Status
 from graft.core.ledger import Ledger
 from graft.core.roles import Split
 from graft.metrics.catalogue import metric as metric_of
-from graft.models.tensors import weight_files
 
 # Both sides predict in float32; batching and merging round scores in the sixth decimal.
 SCORE_TOLERANCE = 1e-4
 METRIC_TOLERANCE = 1e-4
 FLIPPED_SHARE = 0.001
-# Two arms that share an artefact agree to rounding; two trainings never do.
-IDENTICAL = 1e-6
 
 
 def artefact_equivalence(evidence: RunEvidence) -> Answer:
@@ -46,7 +40,7 @@ def _equivalent(
 ) -> Answer:
     primary, tolerance = evidence.primary, SCORE_TOLERANCE * evidence.unit
     distance = compare(saved, memory, tolerance)
-    problems = _row_problems(distance)
+    problems = row_problems(distance)
     if distance.largest is not None and distance.largest > tolerance:
         count = f"{distance.differing} of {distance.rows} rows"
         problems.append(f"scores differ by up to {distance.largest:.3g} in {count}")
@@ -145,7 +139,8 @@ def _number(value: float | None) -> str:
     return "not measured" if value is None else f"{value:.4f}"
 
 
-def _row_problems(distance: Agreement) -> list[str]:
+def row_problems(distance: Agreement) -> list[str]:
+    """Return what keeps two sets of predictions from being compared row by row."""
     problems = []
     if distance.only_left or distance.only_right:
         lost = len(distance.only_left) + len(distance.only_right)
@@ -157,77 +152,6 @@ def _row_problems(distance: Agreement) -> list[str]:
     if not distance.rows:
         problems.append("there is no row to compare")
     return problems
-
-
-def differs_from_base(evidence: RunEvidence) -> Answer:
-    """Return whether the artefact predicts other scores than the base, from other files."""
-    test = evidence.given("test", evidence.test)
-    base = evidence.given("base", evidence.base)
-    tolerance = SCORE_TOLERANCE * evidence.unit
-    distance = compare(test, base, tolerance)
-    problems = _row_problems(distance)
-    if distance.largest is not None and distance.largest <= tolerance:
-        problems.append(f"no score differs from the base by more than {distance.largest:.1e}")
-    files = _weight_hashes(evidence)
-    same = sorted(name for name, digest in files["model"].items() if digest in files["base_hashes"])
-    if not files["model"]:
-        problems.append("the model folder holds no weight file")
-    elif len(same) == len(files["model"]):
-        problems.append(
-            f"all {len(same)} weight files are the base's, byte for byte ({named(same)})"
-        )
-    shown = {**distance.shown(), "identical_files": same, "files": files["model"]}
-    if problems:
-        fix = "Do not report it as tuned: find whether the base was saved, loaded or served."
-        return Answer(Status.failed, sentence(problems), shown, fix)
-    summary = (
-        f"{distance.differing} of {distance.rows} scores differ from the base's, by up to"
-        f" {distance.largest:.3g}; {len(files['model']) - len(same)} of {len(files['model'])}"
-        f" weight files are new."
-    )
-    return Answer(Status.passed, summary, shown)
-
-
-def _weight_hashes(evidence: RunEvidence) -> dict[str, Any]:
-    base, model = evidence.given("base_folder", evidence.base_folder), evidence.paths.model
-    if not model.is_dir():
-        raise EvidenceMissingError(f"{evidence.name}/model is missing")
-    return {
-        "model": {p.relative_to(model).as_posix(): sha256_file(p) for p in weight_files(model)},
-        "base_hashes": {sha256_file(path) for path in weight_files(base)},
-    }
-
-
-def differs_from_other_arms(evidence: RunEvidence) -> Answer:
-    """Return whether no other arm predicts the very same scores."""
-    test = evidence.given("test", evidence.test)
-    if not evidence.others and "others" not in evidence.missing:
-        raise NotApplicableError("it is the only arm")
-    identical = IDENTICAL * evidence.unit
-    distances = {name: compare(test, frame, identical) for name, frame in evidence.others.items()}
-    same = sorted(
-        name
-        for name, distance in distances.items()
-        if distance.largest is not None and distance.largest <= identical
-    )
-    apart = sorted(name for name, distance in distances.items() if not distance.same_rows)
-    shown = {
-        name: {"largest": d.largest, "mean": d.mean, "differing": d.differing, "rows": d.rows}
-        for name, d in distances.items()
-    }
-    if same or apart:
-        problems = [f"'{name}' has exactly the same scores" for name in same]
-        problems += [f"'{name}' was scored on other rows" for name in apart]
-        fix = "Find which of the two was never applied: they cannot be two trainings."
-        return Answer(Status.failed, sentence(problems), {"arms": shown}, fix)
-    if "others" in evidence.missing:
-        raise EvidenceMissingError(evidence.missing["others"])
-    nearest = min(distances, key=lambda name: distances[name].largest or 0.0)
-    summary = (
-        f"The scores differ from those of {len(distances)} other arms; the nearest, '{nearest}',"
-        f" lies up to {distances[nearest].largest:.3g} away."
-    )
-    return Answer(Status.passed, summary, {"arms": shown})
 
 
 CHECKS = (
@@ -248,17 +172,5 @@ CHECKS = (
         "kept_checkpoint",
         "Is the saved artefact the checkpoint that validation chose?",
         kept_checkpoint,
-    ),
-    Check(
-        "K9",
-        "differs_from_base",
-        "Is the artefact another model than the base?",
-        differs_from_base,
-    ),
-    Check(
-        "K9",
-        "differs_from_other_arms",
-        "Is the artefact another model than that of every other arm?",
-        differs_from_other_arms,
     ),
 )

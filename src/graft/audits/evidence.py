@@ -39,7 +39,7 @@ class RunEvidence:
     """What one arm left behind. A field is None if its file is missing; `missing` says which.
 
     Args:
-        name: The arm.
+        name: The arm, or one of its replicates.
         paths: Its files.
         method: `full`, `lora` or `head`.
         load: Origin of every tensor.
@@ -52,7 +52,7 @@ class RunEvidence:
         in_memory: Predictions of the trained model in memory, same columns.
         adapter: Predictions of base and adapter folder in a fresh process; `lora` only.
         base: Predictions of the untouched base.
-        others: Test predictions of every other arm.
+        others: Test predictions of every other arm, and of every other seed.
         base_folder: Folder of the base's weight files.
         primary: The primary metric of a frame of predictions, None where it is undefined.
         data: The report on the data.
@@ -71,6 +71,7 @@ class RunEvidence:
         few: Training rows of each class that the arm was to take, None for all.
         augments: True if the arm was to add altered copies to its training rows.
         augmentation: What was added to them.
+        runs: Folder of every other arm, and of every other seed.
         missing: Field to the reason why it is None.
     """
 
@@ -104,6 +105,7 @@ class RunEvidence:
     few: int | None = None
     augments: bool = False
     augmentation: Augmentation | None = None
+    runs: Mapping[str, RunPaths] = field(default_factory=dict)
     missing: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -183,7 +185,7 @@ def read_evidence(
 
     Args:
         paths: The experiment.
-        run: Name of the arm.
+        run: Name of the arm, or of one of its replicates.
         base_folder: Folder of the base's weight files.
         primary: The primary metric of a frame of predictions.
         method: `full`, `lora` or `head`.
@@ -198,7 +200,7 @@ def read_evidence(
     test = Split.test
     others = {
         arm: reader.read("others", paths.run(arm).predictions(test), read_frame)
-        for arm in arms_of(paths)
+        for arm in trainings_of(paths)
         if arm != run
     }
     adapter = None
@@ -219,6 +221,7 @@ def read_evidence(
         adapter=adapter,
         base=reader.read("base", base_run.predictions(test), read_frame),
         others={arm: frame for arm, frame in others.items() if frame is not None},
+        runs={arm: paths.run(arm) for arm in others},
         base_folder=reader.read("base_folder", base_folder, Path),
         primary=primary,
         data=reader.json("data", paths.data_report, DataReport),
@@ -288,7 +291,7 @@ def read_data_evidence(paths: ExperimentPaths, few: frozenset[str] = frozenset()
         RunFolderError: A file is there and cannot be read.
     """
     reader = Reader(paths.root)
-    ledgers = {arm: paths.run(arm).ledger for arm in arms_of(paths)}
+    ledgers = {arm: paths.run(arm).ledger for arm in trainings_of(paths)}
     return DataEvidence(
         report=reader.json("report", paths.data_report, DataReport),
         splits=reader.read("splits", paths.splits, read_frame),
@@ -304,11 +307,12 @@ def read_data_evidence(paths: ExperimentPaths, few: frozenset[str] = frozenset()
     )
 
 
-def arms_of(paths: ExperimentPaths) -> tuple[str, ...]:
-    """Return the arms of the experiment, by its index, or by the plans that lie there."""
+def trainings_of(paths: ExperimentPaths) -> tuple[str, ...]:
+    """Return the arms of the experiment and their replicates, by its index or the plans there."""
     if paths.index.exists():
         index = read_json(paths.index, ExperimentIndex)
-        return tuple(entry.name for entry in index.runs if entry.role == Role.arm)
+        arms = (entry for entry in index.runs if entry.role == Role.arm)
+        return tuple(name for entry in arms for name in entry.replicates)
     found: Iterable[Path] = sorted(paths.root.iterdir()) if paths.root.is_dir() else ()
     return tuple(folder.name for folder in found if RunPaths(folder).plan.exists())
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from graft.audits.agreement import compare
-from graft.audits.artefact import IDENTICAL, artefact_equivalence
+from graft.audits.artefact import artefact_equivalence
 from graft.audits.contract import Answer, Check, listed, named, sentence
 from graft.audits.degenerate import CHECKS as DEGENERATE
 from graft.audits.evidence import (
@@ -18,6 +18,7 @@ from graft.audits.evidence import (
     read_evidence,
     read_frame,
 )
+from graft.audits.folders.sameness import IDENTICAL
 from graft.audits.rows import CHECKS as ROWS
 from graft.core.errors import NotApplicableError
 from graft.core.files import read_json

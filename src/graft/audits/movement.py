@@ -6,8 +6,10 @@ from typing import Any
 
 from graft.audits.contract import Answer, Check, listed, named, sentence
 from graft.audits.evidence import RunEvidence
+from graft.audits.folders.known import CAUSES
 from graft.audits.phases import (
     ADAPTER_LEAD,
+    below_the_head,
     is_embedding,
     is_matrix,
     phases_not_run,
@@ -69,7 +71,11 @@ def movement(evidence: RunEvidence) -> Answer:
 
 
 def _kept(plan: ResolvedPlan, ledger: Ledger, answer: Answer, unused: set[str]) -> Answer:
-    """Return a warning if the kept checkpoint is older than a phase, or a tensor is never read."""
+    """Return a warning if what was trained is not all that a reader takes it for.
+
+    The kept checkpoint is older than a phase, a tensor is never read, or nothing below the head was
+    to be trained.
+    """
     later = [
         phase
         for phase in plan.phases
@@ -82,6 +88,14 @@ def _kept(plan: ResolvedPlan, ledger: Ledger, answer: Answer, unused: set[str]) 
         )
         fix = "Lower the rates of the later phase, or keep the last weights."
         return Answer(Status.warned, summary, answer.evidence, fix)
+    body = below_the_head(plan)
+    if plan.method == "full" and body and all(tensor.joins is None for tensor in body):
+        groups = named(sorted({tensor.group for tensor in body}))
+        summary = (
+            f"{answer.summary} But all {len(body)} tensors below the head are frozen for the whole"
+            f" run (unfreeze_after = 0 of {groups}): the head alone was trained."
+        )
+        return Answer(Status.warned, summary, answer.evidence, CAUSES["frozen_by_plan"].fix)
     idle = unused & planned_names(plan, plan.phases[-1].index)
     if idle:
         summary = f"{answer.summary} Never read by the model: {named(sorted(idle))}."

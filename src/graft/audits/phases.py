@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from graft.audits.folders.roles import is_head
 from graft.core.ledger import Ledger, PhaseRecord, TensorRecord
-from graft.core.plan import ResolvedPlan
+from graft.core.plan import PlannedTensor, ResolvedPlan
+from graft.models.heads import HEAD
 
 # Steps that A needs before it can move: B is zero at first, and the first rate of a warm-up is 0.
 ADAPTER_LEAD = 3
@@ -23,6 +25,11 @@ def planned_names(plan: ResolvedPlan, phase: int) -> set[str]:
     """Return what the plan trains in `phase`, each set of tied tensors by one name."""
     canonical = canonical_names(plan)
     return {canonical.get(name, name) for name in plan.trainable_in(phase)}
+
+
+def below_the_head(plan: ResolvedPlan) -> tuple[PlannedTensor, ...]:
+    """Return the tensors of the plan that belong to no head, by their name or their group."""
+    return tuple(t for t in plan.tensors if not (is_head(t.name) or t.group == HEAD))
 
 
 def records_by_name(plan: ResolvedPlan, phase: PhaseRecord) -> Mapping[str, TensorRecord]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from graft.audits import (
     artefact,
     degenerate,
+    distinct,
     equivalence,
     invariance,
     loading,
@@ -34,6 +35,7 @@ ARM_CHECKS: tuple[Check[RunEvidence], ...] = (
     *rows.CHECKS,
     *loading.CHECKS,
     *artefact.CHECKS,
+    *distinct.CHECKS,
     *merging.CHECKS,
     *reading.CHECKS,
     *invariance.CHECKS,

@@ -193,8 +193,17 @@ def estimate_lines(arm: ArmPreview) -> list[str]:
         f"{size(cost.weight_bytes)}, gradients {size(cost.gradient_bytes)}, AdamW moments "
         f"{size(cost.optimizer_bytes)}, largest micro-batch {size(cost.activation_bytes)}, the "
         "rest is the process)",
+        *_seeds(arm),
         *_budget(cost),
     ]
+
+
+def _seeds(arm: ArmPreview) -> list[str]:
+    """Return what all trainings of the arm cost together, if there are several."""
+    if arm.seeds == 1:
+        return []
+    together = duration(arm.seeds * arm.estimate.seconds)
+    return [f"  Estimate: {arm.seeds} seeds, one after another: about {together} in all"]
 
 
 def _frozen(seconds: float) -> str:

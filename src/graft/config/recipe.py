@@ -295,6 +295,13 @@ class Recipe(Section):
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="Also the run folder.")
     task: TaskName = Field("pairs", description="Kind of task.")
     seed: int = Field(42, ge=0, description="The one seed; every use of chance derives from it.")
+    seeds: int = Field(
+        1,
+        ge=1,
+        le=100,
+        description="Trainings of every arm: with `seed`, the seed after it, and so on. Rows, "
+        "splits and baselines stay those of `seed`; verdicts are over all of them.",
+    )
     base: BaseSection = BaseSection()
     encoder: EncoderSection = EncoderSection()
     pretrain: PretrainSection | None = None
@@ -394,6 +401,11 @@ class Recipe(Section):
         """True if the base of the experiment, or of an arm, is the encoder of the recipe."""
         models = [self.base.model, *(arm.base.model for arm in self.arms.values())]
         return self.task == "series" and OWN_BASE in models
+
+    @property
+    def training_seeds(self) -> tuple[int, ...]:
+        """The seeds that every arm is trained with; the artefact is that of the first."""
+        return tuple(range(self.seed, self.seed + self.seeds))
 
     @property
     def _no_texts(self) -> bool:

@@ -2,11 +2,35 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from graft.core.roles import Role
 
 BASE_RUN = "base"  # the baseline that is the untouched base model
+
+
+def replicates_of(arm: str, seeds: Sequence[int]) -> dict[str, int]:
+    """Return the name of each training of an arm, which is also its folder, and its seed.
+
+    The training with the first seed is the arm's own run, and its artefact the arm's.
+
+    Example:
+        >>> replicates_of("lora", (42, 43))
+        {'lora': 42, 'lora/seed-43': 43}
+    """
+    return {f"{arm}/seed-{seed}" if place else arm: seed for place, seed in enumerate(seeds)}
+
+
+def arm_of(replicate: str) -> str:
+    """Return the name of the arm that a training belongs to.
+
+    Example:
+        >>> arm_of("lora/seed-43"), arm_of("lora")
+        ('lora', 'lora')
+    """
+    return re.sub(r"/seed-\d+$", "", replicate)
 
 
 @dataclass(frozen=True)
@@ -18,12 +42,19 @@ class RunEntry:
         role: Arm or baseline.
         title: A few words for people.
         trained: True if it has plan, history, ledger and a model folder.
+        seeds: Seeds that it was trained with; none for what draws nothing.
     """
 
     name: str
     role: Role
     title: str
     trained: bool
+    seeds: tuple[int, ...] = ()
+
+    @property
+    def replicates(self) -> tuple[str, ...]:
+        """The names of its trainings, its own first."""
+        return tuple(replicates_of(self.name, self.seeds)) or (self.name,)
 
 
 @dataclass(frozen=True)

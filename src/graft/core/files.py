@@ -75,6 +75,22 @@ def append_jsonl(path: Path, record: dict[str, Any]) -> None:
         stream.write(json.dumps(to_plain(record), ensure_ascii=False) + "\n")
 
 
+def append_durably(path: Path, record: dict[str, Any]) -> None:
+    """Append one record as one line of JSON, in one write that is on disk when this returns.
+
+    Several processes may append to one file. What a machine that died left of a line stays a line
+    of its own, and no later record is lost with it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    line = json.dumps(to_plain(record), ensure_ascii=False) + "\n"
+    with path.open("ab+", buffering=0) as stream:
+        if stream.seek(0, os.SEEK_END):
+            stream.seek(-1, os.SEEK_END)
+            line = line if stream.read(1) == b"\n" else f"\n{line}"
+        stream.write(line.encode("utf-8"))
+        os.fsync(stream.fileno())
+
+
 def read_jsonl(path: Path) -> list[dict[str, Any]]:
     """Return the records of a file written by `append_jsonl`; a torn last line is left out."""
     if not path.exists():

@@ -126,6 +126,11 @@ class ExperimentPaths:
         """The paths of the pretraining."""
         return PretrainingPaths(self.root / "pretraining")
 
+    @property
+    def results(self) -> Path:
+        """What every run of every experiment beside this one came to, a line each."""
+        return self.root.parent / "experiment_results.jsonl"
+
     def run(self, name: str) -> RunPaths:
-        """Return the paths of the arm or baseline `name`."""
+        """Return the paths of the arm or baseline `name`, or of a replicate of an arm."""
         return RunPaths(self.root / name)

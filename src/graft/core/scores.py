@@ -38,11 +38,13 @@ class Score:
 
     Args:
         metric: Name of the `Metric`.
-        value: The measurement, or None if it could not be measured.
-        low: Lower end of the 95 % bootstrap interval, None if there is none.
+        value: The measurement, the mean over the seeds; None if it could not be measured.
+        low: Lower end of the 95 % bootstrap interval over rows and seeds, None if there is none.
         high: Upper end.
         n: Rows that it was measured on.
         note: Why the value or the interval is missing, or how a threshold was chosen.
+        by_seed: The measurement of each training, where there are several; the first is that of
+            the artefact.
     """
 
     metric: str
@@ -51,6 +53,7 @@ class Score:
     high: float | None
     n: int
     note: str = ""
+    by_seed: tuple[float | None, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -25,18 +25,20 @@ class PairedDifference:
         reference: Name of the run it is compared with.
         subset: `all` or `clean`.
         n: Rows compared.
-        candidate_value: The candidate's score, None if not measured.
+        candidate_value: The candidate's score, the mean over its seeds; None if not measured.
         reference_value: The reference's score, None if not measured.
         difference: Candidate minus reference, None if not measured.
-        low: Lower end of the paired-bootstrap 95 % interval.
+        low: Lower end of the paired-bootstrap 95 % interval, over rows and seeds.
         high: Upper end.
         p_bootstrap: Two-sided p of the paired bootstrap.
         p_permutation: Two-sided p of the paired permutation test.
-        p_mcnemar: Exact two-sided McNemar p of the decisions, None where there are none.
+        p_mcnemar: Exact two-sided McNemar p of the decisions, None where there are none, or those
+            of several seeds.
         p_holm: `p_permutation` after Holm's correction over the headline family.
         detectable: Smallest difference that this many rows show with 80 % power.
         verdict: The answer.
         reason: One sentence.
+        seeds: Trainings of the run that was trained more often.
     """
 
     metric: str
@@ -56,6 +58,7 @@ class PairedDifference:
     detectable: float | None
     verdict: Verdict
     reason: str
+    seeds: int = 1
 
 
 @dataclass(frozen=True)

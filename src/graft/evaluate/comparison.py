@@ -1,4 +1,4 @@
-"""Which arm is better than which run: aligned predictions, paired differences, gates."""
+"""Which arm is better than which run: aligned predictions and paired differences."""
 
 from __future__ import annotations
 
@@ -12,14 +12,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from graft.core.errors import Problem, RunFolderError
-from graft.core.roles import Split
-from graft.core.scores import ScoreBook
-from graft.core.verdicts import Comparison, GateResult
-from graft.metrics.catalogue import metric as metric_named
-from graft.metrics.evidence import Evidence, Sampling, collect
+from graft.core.verdicts import Comparison
+from graft.metrics.evidence import Evidence, collect
 from graft.metrics.judgement import judge_families
 from graft.metrics.label_sets import truth_names
 from graft.metrics.measures import Columns, Measure
+from graft.metrics.replicates import Replicates, Sampling
 
 DECISION_METRICS = frozenset(
     {
@@ -43,6 +41,7 @@ class ComparisonSettings:
         leaked_rows: Test rows that the training split gives away; the subset `clean` is without
             them. Empty: there is no subset `clean`.
         references: Arm to the run that its headline compares it with instead of `base`.
+        seeds: Arm to the names of its trainings, its own first; none for what was trained once.
     """
 
     primary: str
@@ -53,6 +52,7 @@ class ComparisonSettings:
     seed: int
     leaked_rows: frozenset[str] = frozenset()
     references: Mapping[str, str] = field(default_factory=dict)
+    seeds: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def reference(self, arm: str) -> str:
         """Return the run that the headline compares the arm with."""
@@ -77,8 +77,8 @@ def compare(
     in `pairs` both ways round, from one test. Gates and published figures are left empty.
 
     Args:
-        predictions: Run to its rows of the test split: `row` (id), `label`, and the columns that
-            the measures read. Rows may be in any order.
+        predictions: Run, and every further training of an arm, to its rows of the test split:
+            `row` (id), `label`, and the columns that the measures read. Rows may be in any order.
         measures: What to compute; measures without a direction are left out.
         settings: How.
 
@@ -88,7 +88,8 @@ def compare(
     """
     judged = [measure for measure in measures if measure.metric.higher_is_better is not None]
     _check_settings(predictions, judged, settings)
-    runs, rows = _aligned(predictions, judged, settings.base)
+    aligned, rows = _aligned(predictions, judged, settings.base)
+    runs = _runs(aligned, settings.seeds)
     subsets = _subsets(rows, settings.leaked_rows)
     sampling = Sampling(settings.resamples, settings.alpha, settings.seed)
     evidence = [
@@ -111,7 +112,7 @@ def compare(
     order = [
         (candidate, reference, subset, measure.metric.name)
         for candidate in settings.arms
-        for reference in predictions
+        for reference in runs
         if reference != candidate
         for subset in subsets
         for measure in judged
@@ -128,51 +129,16 @@ def compare(
     )
 
 
-def gates(
-    spec: Sequence[tuple[str, str, float | None, float | None]],
-    scores: Mapping[str, ScoreBook],
-) -> tuple[GateResult, ...]:
-    """Return for each gate whether the run reached it on all rows of the test split.
-
-    Args:
-        spec: Run, metric, minimum, maximum.
-        scores: Run to its scores. A run or metric that was not measured does not reach its gate.
-
-    Raises:
-        KeyError: A metric that does not exist.
-    """
-    results = []
-    for run, name, minimum, maximum in spec:
-        value = measured_on_test(scores, run, name)
-        reached = (
-            value is not None
-            and (minimum is None or value >= minimum)
-            and (maximum is None or value <= maximum)
-        )
-        results.append(GateResult(run, name, minimum, maximum, value, reached))
-    return tuple(results)
-
-
-def measured_on_test(scores: Mapping[str, ScoreBook], run: str, name: str) -> float | None:
-    """Return the metric of the run on all rows of the test split, None if it was not measured.
-
-    Raises:
-        KeyError: A metric that does not exist; says which is nearest.
-    """
-    known = metric_named(name).name
-    for item in scores[run].items if run in scores else ():
-        if item.split is Split.test and item.subset == "all" and known in item.names:
-            return item[known].value
-    return None
-
-
 def _check_settings(
     predictions: Mapping[str, pd.DataFrame], judged: Sequence[Measure], settings: ComparisonSettings
 ) -> None:
     runs, names = sorted(predictions), [measure.metric.name for measure in judged]
+    named = [name for seeds in settings.seeds.values() for name in seeds]
     problems = [
         Problem("comparison", f"run {run!r} has no predictions; there are {runs}", "run it first")
-        for run in dict.fromkeys((settings.base, *settings.references.values(), *settings.arms))
+        for run in dict.fromkeys(
+            (settings.base, *settings.references.values(), *settings.arms, *named)
+        )
         if run not in predictions
     ]
     for run in sorted({settings.base, *settings.references.values()} & set(settings.arms)):
@@ -246,10 +212,22 @@ def _pairs(runs: Iterable[str], arms: tuple[str, ...]) -> list[tuple[str, str]]:
     return [*product(arms, others), *combinations(arms, 2)]
 
 
-def _only(runs: Mapping[str, Columns], chosen: NDArray[np.bool_]) -> dict[str, Columns]:
+def _runs(
+    aligned: Mapping[str, Columns], seeds: Mapping[str, tuple[str, ...]]
+) -> dict[str, Replicates]:
+    """Return the columns of every run, those of each of its trainings."""
+    further = {name for names in seeds.values() for name in names[1:]}
     return {
-        run: {name: column[chosen] for name, column in columns.items()}
-        for run, columns in runs.items()
+        run: [aligned[name] for name in seeds.get(run, (run,))]
+        for run in aligned
+        if run not in further
+    }
+
+
+def _only(runs: Mapping[str, Replicates], chosen: NDArray[np.bool_]) -> dict[str, Replicates]:
+    return {
+        run: [{name: column[chosen] for name, column in columns.items()} for columns in seeds]
+        for run, seeds in runs.items()
     }
 
 

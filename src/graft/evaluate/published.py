@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from graft.core.scores import ScoreBook
 from graft.core.verdicts import PublishedFigure
-from graft.evaluate.comparison import measured_on_test
+from graft.evaluate.gates import measured_on_test
 from graft.metrics.catalogue import metric
 
 TOLERANCE = 0.0005  # half a unit in the third decimal, to which figures are published

@@ -94,12 +94,20 @@ def count_classes(decided: Floats, labels: Floats, classes: int = 0) -> ClassCou
         >>> count_classes(np.array([[0.0, 0, 1]]), np.array([[0.0, 1, 1]])).hits
         array([[1., 1.]])
     """
-    # Rows without a number are no concern here: the measure is undefined on them.
-    decided, labels = np.nan_to_num(decided), np.nan_to_num(labels)
+    # A swap of predictions leaves the labels of every sample as they are: one is counted.
+    labels = labels[:1] if labels.strides[0] == 0 else labels
+    decided, labels = _numbers(decided), _numbers(labels)
     classes = classes or int(max(decided.max(), labels.max())) + 1
     # What is wrong is counted as one more class, and then left out.
     hits = sums(np.where(decided == labels, labels, classes), classes + 1)[:, :-1]
-    return ClassCounts(hits, sums(decided, classes), sums(labels, classes))
+    rows = np.broadcast_to(sums(labels, classes), (len(decided), classes))
+    return ClassCounts(hits, sums(decided, classes), rows)
+
+
+def _numbers(places: Floats) -> Floats:
+    """Return places; rows without one are no concern: the measure is undefined on them."""
+    unknown = np.isnan(places)
+    return np.where(unknown, 0.0, places) if unknown.any() else places
 
 
 def sums(places: NDArray[Any], size: int, weights: Floats | None = None) -> Floats:

@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 from graft.core.scores import Metric
 from graft.core.seeds import generator
 from graft.metrics.decisions import correct
-from graft.metrics.measures import Columns, Measure, row_count
-from graft.metrics.resampling import PairedBootstrap, paired_difference, resample
-from graft.metrics.significance import mcnemar, minus, permutation
+from graft.metrics.measures import Measure, row_count
+from graft.metrics.replicates import Replicates, Sampling, resample_means
+from graft.metrics.resampling import PairedBootstrap, paired_difference
+from graft.metrics.significance import mcnemar, mean_of, minus, permutation
 
 MIN_ROWS = 10  # fewer rows say nothing that an interval could be trusted with
 
@@ -25,11 +26,12 @@ class Evidence:
         candidate: Run that should be better.
         reference: Run it is compared with.
         n: Rows compared.
-        candidate_value: None if undefined on these rows.
-        reference_value: None if undefined on these rows.
+        candidate_value: Mean over the seeds, None if undefined on these rows.
+        reference_value: The same of the other.
         bootstrap: Difference and its interval.
         p_permutation: Two-sided, None if not measured.
-        p_mcnemar: Two-sided, None where there are no decisions.
+        p_mcnemar: Two-sided, None where there are no decisions, or those of several seeds.
+        seeds: Trainings that the run with more of them has.
     """
 
     metric: Metric
@@ -42,6 +44,7 @@ class Evidence:
     bootstrap: PairedBootstrap
     p_permutation: float | None
     p_mcnemar: float | None
+    seeds: int = 1
 
     @property
     def measured(self) -> bool:
@@ -71,23 +74,8 @@ class Evidence:
         )
 
 
-@dataclass(frozen=True)
-class Sampling:
-    """How chance is used.
-
-    Args:
-        resamples: Bootstrap resamples, and permutations.
-        alpha: 1 − coverage of the intervals, 0 to 1.
-        seed: Seed of the recipe.
-    """
-
-    resamples: int
-    alpha: float
-    seed: int
-
-
 def collect(
-    runs: Mapping[str, Columns],
+    runs: Mapping[str, Replicates],
     pairs: Sequence[tuple[str, str]],
     measures: Sequence[Measure],
     *,
@@ -98,7 +86,7 @@ def collect(
     """Yield the evidence on every pair and measure; every run is resampled once for all pairs.
 
     Args:
-        runs: Run to its columns of shape (n,), rows in the same order.
+        runs: Run to its columns of shape (n,) for each seed, rows in the same order.
         pairs: Candidate and reference.
         measures: What to compute.
         subset: Name of the rows.
@@ -108,12 +96,12 @@ def collect(
     Raises:
         DataError: Columns differ in length.
     """
-    rows = row_count(*runs.values())
-    resamples = sampling.resamples if rows >= MIN_ROWS else 0
-    drawn = resample(measures, runs, resamples, generator(sampling.seed, "bootstrap", subset))
+    rows = row_count(*(columns for run in runs.values() for columns in run))
+    sampling = sampling if rows >= MIN_ROWS else replace(sampling, resamples=0)
+    drawn = resample_means(measures, runs, sampling, "bootstrap", subset)
     values = {
-        run: {item.metric.name: item.compute(columns) for item in measures}
-        for run, columns in runs.items()
+        run: {m.metric.name: mean_of([m.compute(columns) for columns in seeds]) for m in measures}
+        for run, seeds in runs.items()
     }
     for ours, theirs in pairs:
         decisions = _p_of_decisions(runs[ours], runs[theirs])
@@ -126,16 +114,29 @@ def collect(
             rng = generator(sampling.seed, "permutation", subset)
             p = None
             if found.low is not None:
-                p = permutation(item, runs[ours], runs[theirs], rng=rng, resamples=resamples)
-            p_mcnemar = decisions if name in of_decisions else None
+                p = permutation(
+                    item, runs[ours], runs[theirs], rng=rng, resamples=sampling.resamples
+                )
             yield Evidence(
-                item.metric, subset, ours, theirs, rows, value, other, found, p, p_mcnemar
+                metric=item.metric,
+                subset=subset,
+                candidate=ours,
+                reference=theirs,
+                n=rows,
+                candidate_value=value,
+                reference_value=other,
+                bootstrap=found,
+                p_permutation=p,
+                p_mcnemar=decisions if name in of_decisions else None,
+                seeds=max(len(runs[ours]), len(runs[theirs])),
             )
 
 
-def _p_of_decisions(candidate: Columns, reference: Columns) -> float | None:
-    """Return McNemar's p, None if a run makes no decisions."""
-    ours, theirs = correct(candidate), correct(reference)
+def _p_of_decisions(candidate: Replicates, reference: Replicates) -> float | None:
+    """Return McNemar's p, None if a run makes no decisions, or one for each of several seeds."""
+    if len(candidate) > 1 or len(reference) > 1:
+        return None
+    ours, theirs = correct(candidate[0]), correct(reference[0])
     return None if ours is None or theirs is None else mcnemar(ours, theirs)
 
 

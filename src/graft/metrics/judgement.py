@@ -42,6 +42,7 @@ def judge(evidence: Evidence, p_holm: float | None, alpha: float) -> PairedDiffe
         detectable=detectable,
         verdict=verdict,
         reason=_reason(evidence, verdict, p_holm, alpha, detectable),
+        seeds=evidence.seeds,
     )
 
 
@@ -99,8 +100,9 @@ def _reason(
             found.high,
         )
     )
+    over = f", in the mean of {evidence.seeds} seeds" if evidence.seeds > 1 else ""
     measured = (
-        f"{evidence.candidate} scores {ours} and {evidence.reference} {theirs}; "
+        f"{evidence.candidate} scores {ours} and {evidence.reference} {theirs}{over}; "
         f"the difference {difference} ({low} to {high})"
     )
     if verdict is not Verdict.not_shown:

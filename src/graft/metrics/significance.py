@@ -21,8 +21,8 @@ from graft.metrics.measures import (
 
 def permutation(
     measure: Measure,
-    candidate: Columns,
-    reference: Columns,
+    candidate: Sequence[Columns],
+    reference: Sequence[Columns],
     *,
     rng: np.random.Generator,
     resamples: int = 2000,
@@ -30,14 +30,15 @@ def permutation(
     """Return the two-sided p of "it does not matter which run a prediction came from".
 
     Each row's prepared predictions are swapped between the runs with probability one half
-    (Fisher 1935; Noreen 1989). One is added to both counts (Phipson & Smyth 2010), so p is at
-    least 1 / (resamples + 1). A permutation without a value counts as extreme, which can only
-    raise p. None if a run has no value on the rows themselves.
+    (Fisher 1935; Noreen 1989), with every seed alike; the difference is the mean over the seeds.
+    One is added to both counts (Phipson & Smyth 2010), so p is at least 1 / (resamples + 1). A
+    permutation without a value counts as extreme, which can only raise p. None if a run has no
+    value on the rows themselves.
 
     Args:
         measure: What to compute.
-        candidate: Columns of shape (n,).
-        reference: Columns of shape (n,), rows in the same order.
+        candidate: Columns of shape (n,) for each seed.
+        reference: The same, rows in the same order; as many seeds, or one of the two has one.
         rng: Source of chance.
         resamples: Permutations drawn.
 
@@ -48,27 +49,45 @@ def permutation(
         >>> from graft.core.seeds import generator
         >>> from graft.metrics.pairs import PAIR_MEASURES
         >>> columns = {"score": np.arange(20.0), "label": np.arange(20.0)}
-        >>> permutation(PAIR_MEASURES[0], columns, columns, rng=generator(1, "demo"))
+        >>> permutation(PAIR_MEASURES[0], [columns], [columns], rng=generator(1, "demo"))
         1.0
     """
-    rows = row_count(candidate, reference)
+    rows = row_count(*candidate, *reference)
     if not rows:
         return None
-    first, second = (
-        measure.prepare(with_derived([measure], columns)) for columns in (candidate, reference)
-    )
-    observed = minus(measure.compute(first), measure.compute(second))
+    pairs = [
+        [measure.prepare(with_derived([measure], columns)) for columns in pair]
+        for pair in paired_seeds(candidate, reference)
+    ]
+    gaps = [minus(measure.compute(first), measure.compute(second)) for first, second in pairs]
+    observed = mean_of(gaps)
     if observed is None:
         return None
     smaller = 0
     for chunk in chunks(resamples, rows):
         size = chunk.stop - chunk.start
         swap = rng.integers(0, 2, size=(size, rows), dtype=np.bool_)
-        one = compute_samples(measure, _swapped(measure, first, second, swap), size)
-        other = compute_samples(measure, _swapped(measure, second, first, swap), size)
+        total = np.zeros(size)
+        for first, second in pairs:
+            one = compute_samples(measure, _swapped(measure, first, second, swap), size)
+            total += one - compute_samples(measure, _swapped(measure, second, first, swap), size)
         # The tolerance keeps rounding from splitting differences that are equal.
-        smaller += int((np.abs(one - other) < abs(observed) * (1 - 1e-9) - 1e-12).sum())
+        smaller += int((np.abs(total / len(pairs)) < abs(observed) * (1 - 1e-9) - 1e-12).sum())
     return (resamples - smaller + 1) / (resamples + 1)
+
+
+def paired_seeds(
+    candidate: Sequence[Columns], reference: Sequence[Columns]
+) -> list[tuple[Columns, Columns]]:
+    """Return the seeds of two runs side by side; a run with one seed stands beside every other.
+
+    Example:
+        >>> one, two, three = ({"score": np.array([float(k)])} for k in range(3))
+        >>> [float(b["score"][0]) for _, b in paired_seeds([one, two], [three])]
+        [2.0, 2.0]
+    """
+    count = max(len(candidate), len(reference))
+    return [(candidate[at % len(candidate)], reference[at % len(reference)]) for at in range(count)]
 
 
 def mcnemar(candidate_correct: ArrayLike, reference_correct: ArrayLike) -> float:
@@ -123,6 +142,17 @@ def minimal_detectable_effect(
 def minus(candidate: float | None, reference: float | None) -> float | None:
     """Return the difference, None if either value is undefined."""
     return None if candidate is None or reference is None else candidate - reference
+
+
+def mean_of(values: Sequence[float | None]) -> float | None:
+    """Return the mean over the seeds, None if one of them has no value.
+
+    Example:
+        >>> mean_of([0.5, 0.75]), mean_of([0.5, None])
+        (0.625, None)
+    """
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if len(known) == len(values) else None
 
 
 def _swapped(

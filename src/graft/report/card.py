@@ -10,6 +10,7 @@ import yaml
 
 from graft.core.errors import Problem, RunFolderError
 from graft.core.files import write_text
+from graft.core.findings import Status
 from graft.core.scores import Score
 from graft.metrics import catalogue
 from graft.report import words
@@ -17,6 +18,7 @@ from graft.report.adapted import adapted_sentence, fusion_sentence
 from graft.report.evidence import Evidence, RunEvidence, read_evidence
 from graft.report.explanation import explanation
 from graft.report.numerals import count, duration, magnitude, plural, share
+from graft.report.replicates import seeds_words
 from graft.report.results import all_metrics, find_pair, leakage_of_test
 from graft.report.usage import loading_code
 
@@ -68,6 +70,7 @@ def card_text(evidence: Evidence, arm: RunEvidence) -> str:
         f"On the clean rows: {words.difference_sentence(clean, base)}" if clean else "",
         words.CONTROL_WORDS.get(evidence.wishes.controls.get(arm.name, ""), ""),
         "" if evidence.facts.of_pairs else _plain(explanation(evidence, arm)),
+        _replicate(evidence, arm),
         "## Use",
         f"```python\n{loading_code(evidence, arm)}```",
         "## Evaluation",
@@ -81,7 +84,9 @@ def card_text(evidence: Evidence, arm: RunEvidence) -> str:
         _training(arm),
         "## Versions",
         _table(("What", "Version"), sorted(index.versions.items())),
-        f"Recipe SHA-256 `{index.recipe_sha256}`, seed {index.seed}, {_plain(index.hardware)}.",
+        f"Recipe SHA-256 `{index.recipe_sha256}`, "
+        f"seed{'s' if arm.replicates else ''} "
+        f"{seeds_words(evidence) if arm.replicates else index.seed}, {_plain(index.hardware)}.",
     ]
     return "\n\n".join(part for part in parts if part.strip()) + "\n"
 
@@ -90,9 +95,11 @@ def _front_matter(evidence: Evidence, arm: RunEvidence) -> dict[str, Any]:
     task, task_name = TASK_TYPES.get(evidence.index.task, ("other", evidence.index.task))
     scores = arm.on_test()
     measured = [score for score in scores.items if score.value is not None] if scores else []
+    # Of this artefact, which is that of the first seed, not of the mean over the seeds.
     results = [
-        {"type": score.metric, "value": score.value, "name": catalogue.metric(score.metric).title}
+        {"type": score.metric, "value": value, "name": catalogue.metric(score.metric).title}
         for score in measured
+        if (value := score.by_seed[0] if score.by_seed else score.value) is not None
     ]
     dataset = {"name": evidence.index.name, "type": evidence.index.name, "split": "test"}
     result = {"task": {"type": task, "name": task_name}, "dataset": dataset, "metrics": results}
@@ -116,15 +123,27 @@ def _evaluation(evidence: Evidence, arm: RunEvidence) -> str:
             base = reference.score(metric.name, subset) if reference else None
             pair = find_pair(evidence, arm.name, metric.name, subset)
             verdict = words.VERDICT_WORDS[pair.verdict] if pair else "not compared"
-            rows.append(
-                (metric.title, name, _measured(base), _measured(ours), verdict, count(ours.n))
-            )
+            own = [words.value(metric.name, ours.by_seed[0])] if ours.by_seed else []
+            cells = (metric.title, name, _measured(base), _measured(ours), *own)
+            rows.append((*cells, verdict, count(ours.n)))
     if not rows:
         return "Not measured: the run has no scores on the test split."
     compared = evidence.reference_words(known, "Untouched base")
-    head = ("Metric", "Rows", compared, "This model", "Verdict", "n")
+    here = [f"Mean of {len(arm.trainings)} seeds"] if arm.replicates else []
+    head = ("Metric", "Rows", compared, *here, "This model", "Verdict", "n")
     note = "Test split; 95 % bootstrap intervals in brackets; verdicts from paired differences."
     return f"{_table(head, rows)}\n\n{note}"
+
+
+def _replicate(evidence: Evidence, arm: RunEvidence) -> str:
+    """Return which of several trainings this model is, and why that one; empty if there is one."""
+    if not arm.replicates:
+        return ""
+    return (
+        f"Trained {len(arm.trainings)} times, with the seeds {seeds_words(evidence)}. This model "
+        f"is that of the first, {evidence.index.seed}, whatever it scores: choosing one by its "
+        "test score would make that score too good. Verdicts are on the mean of all."
+    )
 
 
 def _measured(score: Score | None) -> str:
@@ -151,18 +170,22 @@ def _data(evidence: Evidence) -> str:
 
 def _audits(evidence: Evidence, arm: RunEvidence) -> str:
     items = evidence.findings.items if evidence.findings else ()
-    rows = []
-    for finding in items:
-        if finding.where in (arm.name, "data", ""):
-            reason = f" Accepted: {finding.accepted}" if finding.accepted else ""
-            rows.append(
-                (
-                    finding.check,
-                    finding.question,
-                    words.status_word(finding),
-                    finding.summary + reason,
-                )
-            )
+    own = (arm.name, "data", "")
+    # Of the other seeds the card shows what a reader must know; the report holds the rest.
+    others = {training.name: f"{training.title}: " for training in arm.replicates}
+    quiet = (Status.passed, Status.not_applicable)
+    rows = [
+        (
+            finding.check,
+            finding.question,
+            words.status_word(finding),
+            others.get(finding.where, "")
+            + finding.summary
+            + (f" Accepted: {finding.accepted}" if finding.accepted else ""),
+        )
+        for finding in items
+        if finding.where in own or (finding.where in others and finding.status not in quiet)
+    ]
     if not rows:
         return "Not run: nothing about this model was checked."
     return _table(("Check", "Question", "Status", "What was found"), rows)

@@ -56,7 +56,7 @@ class Card:
             there is none.
         strips: Intervals of the difference, all rows and clean rows.
         gates: Gates of this arm.
-        statuses: How many findings of the arm have which status, in words.
+        statuses: How many findings of the arm, of all its seeds, have which status, in words.
         blocked: Findings and gates of the arm that end the run with exit code 2.
     """
 
@@ -111,7 +111,9 @@ def _card(
     primary = evidence.comparison.primary
     findings = evidence.findings.items if evidence.findings else ()
     gates = tuple(gate for gate in evidence.comparison.gates if gate.run == arm.name)
-    statuses = Counter(words.status_word(f) for f in findings if f.where == arm.name)
+    names = {training.name for training in arm.trainings}
+    own = [finding for finding in findings if finding.where in names]
+    statuses = Counter(map(words.status_word, own))
     return Card(
         run=arm,
         verdict=main.verdict if main else Verdict.not_measured,
@@ -137,8 +139,7 @@ def _card(
         strips=tuple(_strip(item, scale) for item in items if item.difference is not None),
         gates=gates,
         statuses=dict(sorted(statuses.items())),
-        blocked=sum(f.blocks and f.where == arm.name for f in findings)
-        + sum(not gate.reached for gate in gates),
+        blocked=sum(finding.blocks for finding in own) + sum(not gate.reached for gate in gates),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from graft.metrics.catalogue import CATALOGUE
 from graft.report.chart import (
     Chart,
     Figure,
+    Key,
     NotMeasured,
     Panel,
     hover,
@@ -29,6 +30,7 @@ Records = Mapping[str, Sequence[dict[str, Any]]]
 Changes = Mapping[str, Sequence[StateChange]]
 MOST_STEPS = 400
 _THAWS = " Dotted lines are thaws, each in the colour of its run."
+MOST_KEPT = 6  # kept checkpoints that one sentence can name
 # What trainers log beside their metrics: how long the evaluation took.
 _CLOCKS = ("_runtime", "_per_second", "_time")
 
@@ -52,7 +54,7 @@ def loss(histories: Records, styles: Styles, changes: Changes | None = None) -> 
         smooth = frame["loss"].ewm(span=_span(len(frame))).mean()
         chosen = thinned(len(frame), MOST_STEPS)
         steps = [int(step) for step in frame["step"].iloc[chosen]]
-        common = {"type": "scatter", "mode": "lines", "x": steps, "legendgroup": name}
+        common = {"type": "scatter", "mode": "lines", "x": steps, "legendgroup": style.name}
         faint = {"color": style.colour, "width": 1}
         traces.append(
             {
@@ -95,8 +97,15 @@ def loss(histories: Records, styles: Styles, changes: Changes | None = None) -> 
     columns = ["run", "step", "epoch", "loss", "grad_norm", "rows", "seconds"]
     table = pd.concat(frame.assign(run=styles[name].title) for name, frame in frames.items())
     table = table[[column for column in columns if column in table]]
-    keys = tuple(styles[name].key(line=True) for name in frames)
-    return Chart(ident, title, reading, (Panel("", figure),), table, "<run>/history.jsonl", keys)
+    return Chart(
+        ident,
+        title,
+        reading,
+        (Panel("", figure),),
+        table,
+        "<run>/history.jsonl",
+        _keys(frames, styles),
+    )
 
 
 def _losses(records: Sequence[dict[str, Any]]) -> pd.DataFrame:
@@ -172,11 +181,10 @@ def validation(
         )
     kept = table[table["best"]].groupby("run", sort=False)["step"].last()
     reading = "What was measured on the rows held out for choosing a checkpoint"
-    if len(kept):
+    if 0 < len(kept) <= MOST_KEPT:
         stars = ", ".join(f"{run}: step {count(step)}" for run, step in kept.items())
         reading += f"; the large star is the last best one ({stars})"
     reading += "." + (_THAWS if lines else "")
-    keys = tuple(styles[name].key(line=True) for name in styles if name in set(table["run_key"]))
     return Chart(
         ident,
         title,
@@ -184,8 +192,13 @@ def validation(
         tuple(panels),
         table.drop(columns="run_key"),
         "<run>/history.jsonl",
-        keys,
+        _keys(table["run_key"], styles),
     )
+
+
+def _keys(names: Iterable[str], styles: Styles) -> tuple[Key, ...]:
+    """Return the legend: one entry for all seeds of an arm."""
+    return tuple(dict.fromkeys(styles[styles[name].name].key(line=True) for name in names))
 
 
 def _evaluations(group: pd.DataFrame, style: RunStyle, axis: str) -> Figure:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -58,6 +58,7 @@ class RunEvidence:
         saves: Folders that a trainer saved; Graft's own loop writes none.
         fusion: What was merged, None for a run that is no fusion.
         reasons: What decides: columns shuffled, words left out.
+        replicates: The trainings of the arm with its further seeds.
     """
 
     entry: RunEntry
@@ -78,6 +79,12 @@ class RunEvidence:
     saves: Saves | None
     fusion: FusionRecord | None
     reasons: Reasons | None
+    replicates: tuple[RunEvidence, ...] = ()
+
+    @property
+    def trainings(self) -> tuple[RunEvidence, ...]:
+        """The run itself, which is the training with the first seed, and its replicates."""
+        return (self, *self.replicates)
 
     @property
     def name(self) -> str:
@@ -130,6 +137,11 @@ class Evidence:
         return tuple(run for run in self.runs if run.entry.role == Role.arm)
 
     @property
+    def seeds(self) -> int:
+        """How often every arm was trained."""
+        return max((len(arm.trainings) for arm in self.arms), default=1)
+
+    @property
     def base(self) -> RunEvidence | None:
         """The run that the headline compares with, None if it is not among the runs."""
         return self.run(self.index.base_run)
@@ -153,8 +165,9 @@ class Evidence:
         return bool(facts.texts) and (facts.binary or facts.several_classes)
 
     def title(self, name: str) -> str:
-        """Return the words for people of the run `name`."""
-        return next((run.title for run in self.runs if run.name == name), name)
+        """Return the words for people of the run `name`, or of a replicate."""
+        trainings = (training for run in self.runs for training in run.trainings)
+        return next((training.title for training in trainings if training.name == name), name)
 
     def run(self, name: str) -> RunEvidence | None:
         """Return the run `name`, None if there is none."""
@@ -194,11 +207,12 @@ def read_evidence(root: Path) -> Evidence:
     data = _read(paths.data_report, DataReport, problems)
     findings = _read(paths.findings, Findings, problems)
     entries = index.runs if index else ()
-    runs = tuple(_read_run(entry, paths.run(entry.name), problems) for entry in entries)
+    runs = tuple(_read_arm(entry, paths, problems) for entry in entries)
     if problems or index is None or comparison is None:
         raise RunFolderError("run folder", problems)
     if findings is None and any(run.audits for run in runs):
-        findings = Findings(tuple(item for run in runs if run.audits for item in run.audits.items))
+        audits = [own.audits for run in runs for own in run.trainings if own.audits]
+        findings = Findings(tuple(item for audit in audits for item in audit.items))
     recipe = paths.recipe.read_text(encoding="utf-8") if paths.recipe.is_file() else None
     return Evidence(paths, index, comparison, data, findings, recipe, runs)
 
@@ -217,6 +231,21 @@ def read_training(folder: Path) -> RunEvidence:
     if problems:
         raise RunFolderError("training folder", problems)
     return run
+
+
+def _read_arm(entry: RunEntry, paths: ExperimentPaths, problems: list[Problem]) -> RunEvidence:
+    """Return a run with its replicates."""
+    run = _read_run(entry, paths.run(entry.name), problems)
+    further = zip(entry.replicates[1:], entry.seeds[1:], strict=True)
+    replicates = [
+        _read_run(
+            RunEntry(name, entry.role, f"{run.title}, seed {seed}", entry.trained, (seed,)),
+            paths.run(name),
+            problems,
+        )
+        for name, seed in further
+    ]
+    return replace(run, replicates=tuple(replicates))
 
 
 def _read_run(entry: RunEntry, paths: RunPaths, problems: list[Problem]) -> RunEvidence:

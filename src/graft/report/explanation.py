@@ -68,6 +68,7 @@ def gains(evidence: Evidence, arm: RunEvidence, main: PairedDifference | None) -
     title = catalogue.metric(main.metric).title
     reference = evidence.reference_words(main.reference)
     rows = "test rows" if main.subset == "all" else f"{main.subset} test rows"
+    rows += words.over_seeds(main.seeds, ", in the ")
     found = [
         f"On {count(main.n)} {rows} its {title} is {words.value(main.metric, main.candidate_value)}"
         f" against {words.value(main.metric, main.reference_value)} for {reference}: "
@@ -119,8 +120,9 @@ def cost(arm: RunEvidence) -> str:
     if arm.cost is None:
         return "What it costs was not measured." if arm.fusion is None else ""
     paid = arm.cost
+    once = "One training" if arm.replicates else "Training"
     return (
-        f"Training took {duration(paid.train_seconds)} on {paid.device}; the model takes "
+        f"{once} took {duration(paid.train_seconds)} on {paid.device}; the model takes "
         f"{size(paid.artefact_bytes)} on disk."
     )
 

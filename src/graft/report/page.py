@@ -23,6 +23,7 @@ from graft.report.charts_numbers import predicted_numbers, residuals
 from graft.report.charts_reasons import importances
 from graft.report.charts_reliability import reliability
 from graft.report.charts_roc import roc
+from graft.report.charts_seeds import seeds
 from graft.report.charts_slices import heat_map
 from graft.report.evidence import Evidence, read_evidence
 from graft.report.explanation import explanation
@@ -32,6 +33,7 @@ from graft.report.palette import run_styles
 from graft.report.predictions import Frames, Styles, readable
 from graft.report.reasons import read_runs
 from graft.report.rendering import write_page
+from graft.report.replicates import first_seed, seed_table, seeds_words, training_styles
 from graft.report.results import (
     all_metrics,
     key_metrics,
@@ -100,6 +102,8 @@ def charts(evidence: Evidence) -> list[Chart | NotMeasured]:
     maps = {run.name: run.text_map for run in evidence.runs if run.text_map is not None}
     ranks = facts.binary or facts.of_pairs
     found: list[Chart | NotMeasured] = [comparison(books, styles, key_metrics(evidence, most=6))]
+    if evidence.seeds > 1:
+        found.append(seeds(books, styles, index.runs, key_metrics(evidence, most=6)))
     if ranks:
         found += [
             distributions(frames, styles, slices, facts.classes if facts.binary else ()),
@@ -113,7 +117,7 @@ def charts(evidence: Evidence) -> list[Chart | NotMeasured]:
         found.append(false_positives(frames, styles, slices))
     told = _slice_metric(evidence)
     found += [heat_map(books, frames, styles, slices, told), text_maps(maps, styles)]
-    return [*found, *training_charts(evidence.runs, styles)]
+    return [*found, *training_charts(evidence.runs, training_styles(evidence.runs, styles))]
 
 
 def _slice_metric(evidence: Evidence) -> str:
@@ -178,6 +182,9 @@ def context(evidence: Evidence) -> dict[str, Any]:
         "metrics": metrics,
         "all_metrics": all_metrics(evidence),
         "lines": score_lines(evidence, metrics),
+        "seeds": seeds_words(evidence),
+        "seed_table": seed_table(evidence, metrics) if evidence.seeds > 1 else None,
+        "first_seed": first_seed(evidence),
         "foreign": False,
         "key_of": "run",
         "training": [summary(run) for run in evidence.runs if run.entry.trained],
@@ -218,7 +225,8 @@ def _reference(evidence: Evidence) -> str:
 
 def _titles(evidence: Evidence) -> dict[str, str]:
     """Return what findings can be about, in the order of the page."""
-    return {"data": "Data", **{run.name: run.title for run in evidence.runs}, "recipe": "Recipe"}
+    trainings = [training for run in evidence.runs for training in run.trainings]
+    return {"data": "Data", **{own.name: own.title for own in trainings}, "recipe": "Recipe"}
 
 
 def _run_score(evidence: Evidence, name: str, metric: str) -> Score | None:

@@ -73,16 +73,19 @@ def summary(run: RunEvidence) -> TrainingSummary:
 def training_charts(runs: Sequence[RunEvidence], styles: Styles) -> list[Chart | NotMeasured]:
     """Return the charts of the training itself: loss, validation, rates.
 
+    Loss and validation show every seed; the planned rates of an arm are the same for all.
+
     Args:
         runs: The runs of the page.
-        styles: Look of every run.
+        styles: Look of every run and of its replicates.
     """
+    trainings = [training for run in runs for training in run.trainings]
     plans = {run.name: run.plan for run in runs if run.plan}
     ledgers = {run.name: run.ledger for run in runs if run.ledger}
     changes = {name: ledger.changes for name, ledger in ledgers.items()}
     return [
-        loss({run.name: run.steps for run in runs}, styles, changes),
-        validation({run.name: run.evaluations for run in runs}, styles, changes),
+        loss({own.name: own.steps for own in trainings}, styles, changes),
+        validation({own.name: own.evaluations for own in trainings}, styles, changes),
         rates(plans, ledgers, styles),
     ]
 

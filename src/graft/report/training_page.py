@@ -51,5 +51,6 @@ def context(run: RunEvidence) -> dict[str, Any]:
         "statuses": statuses(findings),
         "training": [summary(run)],
         "foreign": True,
+        "first_seed": "",
         "key_of": "line",
     }

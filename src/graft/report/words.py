@@ -81,6 +81,16 @@ def verdict_word(overall: Verdict, clean: Verdict | None) -> str:
     return f"{word} on all rows, {VERDICT_WORDS[clean]} on the clean rows"
 
 
+def over_seeds(seeds: int, lead: str = ", ") -> str:
+    """Return that a number is the mean of several seeds, empty for one.
+
+    Example:
+        >>> over_seeds(5), over_seeds(1)
+        (', mean of 5 seeds', '')
+    """
+    return f"{lead}mean of {seeds} seeds" if seeds > 1 else ""
+
+
 def difference_sentence(item: PairedDifference, reference: str) -> str:
     """Return one sentence with both values, the difference, its interval and the rows.
 
@@ -99,7 +109,7 @@ def difference_sentence(item: PairedDifference, reference: str) -> str:
     sure = f", 95 % interval {ends(item.metric, item.low, item.high, sign=True)}"
     known = sure if item.low is not None and item.high is not None else ", interval not measured"
     lower = ", lower is better" if metric.higher_is_better is False else ""
-    return f"{numbers}{known}, {plural(item.n, 'row')}{lower}."
+    return f"{numbers}{known}, {plural(item.n, 'row')}{over_seeds(item.seeds)}{lower}."
 
 
 def certainty_sentence(item: PairedDifference) -> str:
@@ -119,7 +129,8 @@ def certainty_sentence(item: PairedDifference) -> str:
     if item.detectable is None:
         return f"{sure} Neither a gain nor a loss is shown."
     return (
-        f"{sure} Neither a gain nor a loss is shown: with {plural(item.n, 'row')}, a difference of "
+        f"{sure} Neither a gain nor a loss is shown: with {plural(item.n, 'row')}"
+        f"{f' and {item.seeds} seeds' if item.seeds > 1 else ''}, a difference of "
         f"{decimal(abs(item.detectable))} is the smallest that would be seen (80 % power)."
     )
 
@@ -223,7 +234,8 @@ def headline(evidence: Evidence) -> str:
         for reference, verdicts in groups.items()
         for clause in _clauses(verdicts, evidence.reference_words(reference))
     ]
-    sentence = f"{'; '.join(clauses) or 'No arm was run'}, on {metric.title}."
+    seeds = over_seeds(evidence.seeds, " in the ")
+    sentence = f"{'; '.join(clauses) or 'No arm was run'}, on {metric.title}{seeds}."
     return sentence[0].upper() + sentence[1:]
 
 

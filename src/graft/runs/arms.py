@@ -56,8 +56,9 @@ class PreparedArm:
     """An arm ready to train: nothing has been updated yet.
 
     Args:
-        name: The arm.
+        name: The arm, or one of its replicates.
         arm: Its section of the recipe.
+        seed: Of what training draws.
         base: The base model.
         model: The model, adapter or head attached.
         load: Where each tensor comes from.
@@ -70,6 +71,7 @@ class PreparedArm:
 
     name: str
     arm: ArmSection
+    seed: int
     base: LocatedBase
     model: nn.Module
     load: LoadReport
@@ -81,20 +83,21 @@ class PreparedArm:
 
 
 def prepare_arm(experiment: Experiment, name: str, rows: pd.DataFrame) -> PreparedArm:
-    """Return the arm with model, tokenised training rows and resolved plan.
+    """Return an arm, or one of its replicates, with model, tokenised rows and resolved plan.
 
     Raises:
         InputError: The plan or the base model is wrong.
     """
-    arm, base = experiment.recipe.arms[name], require_made(experiment.base(name))
-    seed = experiment.recipe.seed
+    arm, seed = experiment.arm(name), experiment.training_seed(name)
+    base = require_made(experiment.base(name))
     dealt = _dealt_rows(rows, Split.train, arm, seed, experiment.facts)
-    train_rows = rows_per_class(dealt, arm.rows_per_class, seed)
+    # Which rows an arm takes is a matter of the data, and the same for every seed.
+    train_rows = rows_per_class(dealt, arm.rows_per_class, experiment.recipe.seed)
     model, load = experiment.task.build(arm, base, seed, train_rows)
     # The model was built on the rows themselves: what is fitted on them knows no copies.
     train_rows, added = _with_copies(train_rows, arm, seed, experiment.facts.classes)
     examples = experiment.task.prepare(train_rows, model)
-    prepared = planned(experiment.task, name, arm, base, model, load, examples)
+    prepared = planned(experiment.task, name, arm, seed, base, model, load, examples)
     return replace(prepared, augmentation=added)
 
 
@@ -102,6 +105,7 @@ def planned(
     task: TrainingTask,
     name: str,
     arm: ArmSection,
+    seed: int,
     base: LocatedBase,
     model: nn.Module,
     load: LoadReport,
@@ -113,6 +117,7 @@ def planned(
         task: What it is trained for.
         name: Its name.
         arm: How it is trained.
+        seed: Of what training draws.
         base: What it began as.
         model: The model, adapter or head attached.
         load: Where each of its tensors comes from.
@@ -134,7 +139,7 @@ def planned(
     plan = resolve_plan(arm, assignment, len(examples))
     limit = resolve_limit(task, model, arm, plan, examples)
     at_once = mean_tokens(task, arm.training, examples, limit)
-    return PreparedArm(name, arm, base, model, load, plan, examples, limit, at_once)
+    return PreparedArm(name, arm, seed, base, model, load, plan, examples, limit, at_once)
 
 
 def _with_copies(
@@ -167,7 +172,9 @@ def arm_is_trained(paths: RunPaths) -> bool:
 def train_arm(
     experiment: Experiment, name: str, rows: pd.DataFrame, leaked: frozenset[str]
 ) -> RunPaths:
-    """Train one arm, save its artefact and its in-memory predictions; do nothing if that is done.
+    """Train one arm with every seed, save artefacts and in-memory predictions; return its folder.
+
+    What is done already stays.
 
     Args:
         experiment: The experiment.
@@ -175,9 +182,16 @@ def train_arm(
         rows: All rows with their splits.
         leaked: Ids of test rows that the training split gives away.
     """
+    for replicate in experiment.replicates(name):
+        if not arm_is_trained(experiment.paths.run(replicate)):
+            _train_once(experiment, replicate, rows, leaked)
+    return experiment.paths.run(name)
+
+
+def _train_once(
+    experiment: Experiment, name: str, rows: pd.DataFrame, leaked: frozenset[str]
+) -> None:
     paths = experiment.paths.run(name)
-    if arm_is_trained(paths):
-        return paths
     with ResourceMeter() as meter:
         prepared = prepare_arm(experiment, name, rows)
         with suitable_threads(prepared.model, prepared.tokens_at_once) as threads:
@@ -186,7 +200,6 @@ def train_arm(
     close_training(paths, meter, threads)
     del prepared
     gc.collect()
-    return paths
 
 
 def close_training(paths: RunPaths, meter: ResourceMeter, threads: int) -> None:
@@ -249,7 +262,7 @@ def training_job(
     """
     training = prepared.arm.training
     chosen = training.metric_for_best_model or experiment.recipe.evaluation.primary
-    seed, facts = experiment.recipe.seed, experiment.facts
+    seed, facts = prepared.seed, experiment.facts
     held_out = _dealt_rows(rows, Split.validation, prepared.arm, seed, facts)
     validate, examples = None, list[Example]()
     if len(held_out) and training.eval_strategy != "no":
@@ -273,7 +286,7 @@ def training_job(
             patience=training.early_stopping_patience,
         ),
         paths=paths,
-        seed=experiment.recipe.seed,
+        seed=prepared.seed,
         limit=prepared.limit,
         held_out=examples,
     )

@@ -12,9 +12,10 @@ from typing import Any
 from graft.config.loading import LoadedRecipe, load_recipe
 from graft.config.recipe import Recipe
 from graft.config.section import Reads, record_reads
+from graft.config.sections import ArmSection
 from graft.config.series import OWN_BASE
 from graft.core.errors import ModelError, Problem, RecipeError, RunFolderError
-from graft.core.experiment import ExperimentIndex, RunEntry
+from graft.core.experiment import ExperimentIndex, RunEntry, replicates_of
 from graft.core.facts import UNKNOWN, RowFacts
 from graft.core.files import read_json, sha256_text, write_json, write_text
 from graft.core.layout import ExperimentPaths
@@ -56,9 +57,34 @@ class Experiment:
         costs = self.recipe.evaluation.costs
         return (costs.false_positive, costs.false_negative) if costs else None
 
-    def base(self, arm: str | None = None) -> LocatedBase:
-        """Return the base model of `arm`, or of the whole experiment."""
-        section = self.recipe.arms[arm].base if arm else self.recipe.base
+    def replicates(self, run: str) -> tuple[str, ...]:
+        """Return the names of the trainings of an arm, its own first; of another run its name."""
+        named = self.recipe.arms.keys() & {run}
+        return tuple(replicates_of(run, self.recipe.training_seeds)) if named else (run,)
+
+    def arm(self, replicate: str) -> ArmSection:
+        """Return the arm that a training belongs to."""
+        return self.recipe.arms[self._replicates[replicate][0]]
+
+    def arm_name(self, replicate: str) -> str:
+        """Return the name of the arm that a training belongs to."""
+        return self._replicates[replicate][0]
+
+    def training_seed(self, replicate: str) -> int:
+        """Return the seed of a training: of head, adapter, order, dropout, random weights."""
+        return self._replicates[replicate][1]
+
+    @property
+    def _replicates(self) -> dict[str, tuple[str, int]]:
+        return {
+            name: (arm, seed)
+            for arm in self.recipe.arms
+            for name, seed in replicates_of(arm, self.recipe.training_seeds).items()
+        }
+
+    def base(self, replicate: str | None = None) -> LocatedBase:
+        """Return the base model of a training, or of the whole experiment."""
+        section = self.arm(replicate).base if replicate else self.recipe.base
         if self.recipe.task == "series" and section.model == OWN_BASE:
             pretrained = self.recipe.pretrain is not None
             folder = self.paths.pretraining.model if pretrained else self.paths.untrained
@@ -151,7 +177,13 @@ def write_index(experiment: Experiment) -> ExperimentIndex:
                 for name in recipe.baselines
             ),
             *(
-                RunEntry(name, Role.arm, arm.title or _title(arm.method), trained=True)
+                RunEntry(
+                    name,
+                    Role.arm,
+                    arm.title or _title(arm.method),
+                    trained=True,
+                    seeds=recipe.training_seeds,
+                )
                 for name, arm in recipe.arms.items()
             ),
             *(

@@ -31,6 +31,7 @@ from graft.runs.tracked import (
     fingerprint,
     run_files,
     score_metrics,
+    seed_metrics,
     training_metrics,
 )
 
@@ -158,7 +159,8 @@ def _model_id(run: Run) -> str | None:
 
 def _log_training(client: MlflowClient, run_id: str, paths: RunPaths) -> None:
     now = _now_ms()
-    metrics = [Metric(p.name, p.value, now, p.step) for p in training_metrics(paths)]
+    points = (*training_metrics(paths), *seed_metrics(paths))
+    metrics = [Metric(p.name, p.value, now, p.step) for p in points]
     for start in range(0, len(metrics), _BATCH):
         client.log_batch(run_id, metrics=metrics[start : start + _BATCH], synchronous=True)
 

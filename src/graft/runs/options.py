@@ -22,16 +22,16 @@ _WORDS = ("title",)
 # Stands in a recipe for the file of rows that were given as frames.
 IN_MEMORY = "rows in memory"
 # The other sections are read after the audits, or are lists whose items are read one by one.
-_OF_ALL = ("seed", "base", "encoder", "data", "evaluation")
+_OF_ALL = ("seed", "seeds", "base", "encoder", "data", "evaluation")
 
 
 def option_use(experiment: Experiment, name: str) -> OptionUse:
-    """Return what became of the options of the arm `name`, which has just been trained.
+    """Return what became of the options of an arm after the training `name`.
 
     Observed is what training left behind: plan, ledger, history, reading and saved adapter.
     """
-    found = in_force(experiment.recipe.arms[name], experiment.paths.run(name))
-    return _use(experiment, f"arms.{name}.", found)
+    found = in_force(experiment.arm(name), experiment.paths.run(name))
+    return _use(experiment, f"arms.{experiment.arm_name(name)}.", found)
 
 
 def pretraining_use(experiment: Experiment, trained: ArmSection) -> OptionUse:

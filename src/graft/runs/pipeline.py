@@ -25,6 +25,7 @@ from graft.runs.pages import write_pages
 from graft.runs.pretraining import pretrain
 from graft.runs.reasons import explain_runs
 from graft.runs.result import Result, read_result
+from graft.runs.results_file import append_results
 from graft.runs.same_rows import require_same_rows
 from graft.runs.stages import (
     audit_runs,
@@ -144,5 +145,6 @@ def finish(experiment: Experiment) -> Result:
     audit_runs(experiment)
     write_pages(experiment.paths.root)
     result = read_result(experiment.paths.root)
+    append_results(result)
     track(experiment, result)
     return result

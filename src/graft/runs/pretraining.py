@@ -125,7 +125,7 @@ def prepare_pretraining(
     model, load = task.build(base, seed)
     examples = task.prepare(rows.of(Split.train), model)
     held_out = list(task.prepare(rows.of(Split.validation), model))
-    prepared = planned(task, NAME, arm, base, model, load, examples)
+    prepared = planned(task, NAME, arm, seed, base, model, load, examples)
     return PreparedPretraining(task, rows, prepared, held_out)
 
 

@@ -34,7 +34,8 @@ class ArmPreview:
         folder: Where the base is.
         patterns: Freeze group to its patterns.
         plan: The resolved plan.
-        estimate: Time and memory.
+        estimate: Time and memory of one training.
+        seeds: Trainings of the arm.
     """
 
     name: str
@@ -45,6 +46,7 @@ class ArmPreview:
     patterns: dict[str, tuple[str, ...]]
     plan: ResolvedPlan
     estimate: Estimate
+    seeds: int = 1
 
 
 @dataclass(frozen=True)
@@ -132,6 +134,7 @@ def preview_arm(experiment: Experiment, name: str, data: DataPreview) -> ArmPrev
         patterns={group.name: group.patterns for group in prepared.arm.freeze},
         plan=prepared.plan,
         estimate=cost,
+        seeds=experiment.recipe.seeds,
     )
     del prepared
     gc.collect()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,13 +30,14 @@ from graft.core.verdicts import Comparison
 from graft.data.leakage import leaked_ids
 from graft.data.storage import load_splits
 from graft.evaluate.clusters import map_texts
-from graft.evaluate.comparison import ComparisonSettings, compare, gates
+from graft.evaluate.comparison import ComparisonSettings, compare
 from graft.evaluate.fresh import (
     FreshArtefact,
     FreshJob,
     embeddings_file,
     predict_in_fresh_process,
 )
+from graft.evaluate.gates import gates
 from graft.evaluate.predictions import decision_split
 from graft.evaluate.published import published_figures
 from graft.evaluate.scoring import ScoringSettings, prediction_columns, score_book
@@ -50,6 +52,7 @@ logger = logging.getLogger(__name__)
 # Intervals cover 95 %; the verdicts of one headline are wrong together in at most 5 % of cases.
 ALPHA = 0.05
 CLASS = "class of the row"
+OF_FIRST = "of the first seed"
 
 
 def read_rows(experiment: Experiment) -> pd.DataFrame:
@@ -69,11 +72,11 @@ def leaked_rows(experiment: Experiment) -> frozenset[str]:
 
 
 def predict_artefacts(experiment: Experiment, arms: tuple[str, ...]) -> None:
-    """Load every arm's artefact in one fresh process and write its predictions."""
+    """Load every artefact of the arms in one fresh process and write its predictions."""
     if not arms:
         return
     artefacts = []
-    for name in arms:
+    for name in _replicates(experiment, arms):
         paths = experiment.paths.run(name)
         require_trained(paths)
         trained_with = read_json(paths.cost, RunCost).threads
@@ -98,6 +101,11 @@ def predict_artefacts(experiment: Experiment, arms: tuple[str, ...]) -> None:
         if artefact.adapter is None:
             cost = read_json(paths.cost, RunCost)
             write_json(paths.cost, replace(cost, predict_seconds=seconds))
+
+
+def _replicates(experiment: Experiment, runs: Iterable[str]) -> list[str]:
+    """Return the names of all trainings of the runs, each run's own first."""
+    return [name for run in runs for name in experiment.replicates(run)]
 
 
 def fuse_runs(experiment: Experiment, names: tuple[str, ...]) -> None:
@@ -127,8 +135,16 @@ def score_runs(experiment: Experiment, names: tuple[str, ...]) -> None:
     )
     for name in names:
         paths = experiment.paths.run(name)
-        frames = {split: read_frame(paths.predictions(split)) for split in (deciding, Split.test)}
-        extra = _map(experiment, paths, frames[Split.test])
+        frames = [
+            {split: read_frame(own.predictions(split)) for split in (deciding, Split.test)}
+            for own in map(experiment.paths.run, experiment.replicates(name))
+        ]
+        extra = _map(experiment, paths, frames[0][Split.test])
+        if len(frames) > 1:
+            extra = tuple(
+                replace(score, note="; ".join(filter(None, (score.note, OF_FIRST))))
+                for score in extra
+            )
         write_json(paths.scores, score_book(name, roles[name], frames, settings, extra))
     note_reads(experiment)
 
@@ -162,7 +178,8 @@ def compare_runs(experiment: Experiment) -> Comparison:
         problem = Problem(f"run '{reference}'", "has no scores", "run `graft baseline` first")
         raise RunFolderError("run folder", [problem])
     frames = {
-        name: read_frame(experiment.paths.run(name).predictions(Split.test)) for name in names
+        name: read_frame(experiment.paths.run(name).predictions(Split.test))
+        for name in _replicates(experiment, names)
     }
     books = {name: read_json(experiment.paths.run(name).scores, ScoreBook) for name in names}
     recipe = experiment.recipe
@@ -175,6 +192,7 @@ def compare_runs(experiment: Experiment) -> Comparison:
         alpha=ALPHA,
         seed=recipe.seed,
         leaked_rows=leaked_rows(experiment),
+        seeds={name: experiment.replicates(name) for name in names},
     )
     comparison = compare(frames, measures=experiment.task.measures, settings=settings)
     wanted = [(gate.run, gate.metric, gate.minimum, gate.maximum) for gate in recipe.gates]
@@ -209,13 +227,15 @@ def audit_runs(experiment: Experiment) -> Findings:
         return primary.compute(prediction_columns(frame))
 
     write_json(paths.options, recipe_use(experiment))
-    few = frozenset(name for name, arm in recipe.arms.items() if arm.rows_per_class)
+    names = _replicates(experiment, recipe.arms)
+    few = frozenset(name for name in names if experiment.arm(name).rows_per_class)
     of_rows = read_data_evidence(paths, few)
     of_data = run_checks((*DATA_CHECKS, *RECIPE_CHECKS), of_rows, recipe.accept)
     found: list[Finding] = list(of_data)
     if recipe.pretrain is not None:
         found += audit_pretraining(experiment).items
-    for name, arm in recipe.arms.items():
+    for name in names:
+        arm = experiment.arm(name)
         evidence = read_evidence(
             paths,
             name,

@@ -158,6 +158,17 @@ def training_metrics(paths: RunPaths) -> Iterator[Point]:
                 yield Point(name, record["step"], float(value))
 
 
+def seed_metrics(paths: RunPaths) -> Iterator[Point]:
+    """Yield the test scores of every seed as `by_seed_test_<metric>`; nothing if there is one.
+
+    The step is the place of the seed: 0 for the first, whose model is logged.
+    """
+    for score in read_json(paths.scores, ScoreBook).on(Split.test).items:
+        for place, value in enumerate(score.by_seed):
+            if value is not None:
+                yield Point(f"by_seed_test_{score.metric}", place, value)
+
+
 def run_files(paths: RunPaths) -> tuple[Path, ...]:
     """Return the files of a run that a tracker keeps, those that exist."""
     own = (paths.scores, paths.audits, paths.plan, paths.cost, paths.card)

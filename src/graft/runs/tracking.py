@@ -144,7 +144,7 @@ def _job(experiment: Experiment, result: Result) -> TrackingJob:
 
 
 def _params(recipe: Recipe, entry: RunEntry) -> dict[str, str]:
-    asked: dict[str, Any] = {"task": recipe.task, "seed": recipe.seed}
+    asked: dict[str, Any] = {"task": recipe.task, "seed": recipe.seed, "seeds": recipe.seeds}
     section = recipe.arms.get(entry.name) or recipe.fusion.get(entry.name)
     if section is not None:
         return flatten({**asked, **section.model_dump(mode="json")})
@@ -159,7 +159,7 @@ def _tags(
     findings = [
         f"{finding.check} {finding.name}{' (accepted)' if finding.accepted else ''}"
         for finding in result.findings.items
-        if finding.status in bad and finding.where in (entry.name, "data")
+        if finding.status in bad and finding.where in (*entry.replicates, "data")
     ]
     fusion = recipe.fusion.get(entry.name)
     arm = recipe.arms.get(fusion.arm if fusion else entry.name)

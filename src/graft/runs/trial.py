@@ -67,7 +67,7 @@ def run_trial(experiment: Experiment, prepared: PreparedArm, rows: pd.DataFrame)
         rows: All rows with their splits.
     """
     plan = _trial_plan(prepared.plan)
-    examples = _examples(experiment.task, prepared, plan.steps_per_epoch, experiment.recipe.seed)
+    examples = _examples(experiment.task, prepared, plan.steps_per_epoch)
     total = sum(map(experiment.task.tokens, prepared.examples))
     share = sum(map(experiment.task.tokens, examples)) / total
     training = prepared.arm.training
@@ -122,14 +122,14 @@ def _trial_plan(plan: ResolvedPlan) -> ResolvedPlan:
     )
 
 
-def _examples(task: Task, prepared: PreparedArm, steps: int, seed: int) -> list[Example]:
+def _examples(task: Task, prepared: PreparedArm, steps: int) -> list[Example]:
     """Return the rows of a few steps of the first epoch, that with most tokens among them.
 
     They are laid out so that the order of the trial's first epoch gives the same steps.
     """
     training = prepared.arm.training
     size = training.per_device_train_batch_size * training.gradient_accumulation_steps
-    order = generator(seed, "order", 0).permutation(len(prepared.examples))
+    order = generator(prepared.seed, "order", 0).permutation(len(prepared.examples))
     tokens = np.array([task.tokens(prepared.examples[position]) for position in order])
     starts = list(range(0, len(order), size))
     if len(starts) > steps:
@@ -137,7 +137,7 @@ def _examples(task: Task, prepared: PreparedArm, steps: int, seed: int) -> list[
         heavy = max(whole, key=lambda start: int(tokens[start : start + size].sum()))
         starts = [heavy, *(start for start in whole if start != heavy)][:steps]
     chosen = [position for start in starts for position in order[start : start + size]]
-    places = generator(seed, "order", 0).permutation(len(chosen))
+    places = generator(prepared.seed, "order", 0).permutation(len(chosen))
     laid_out: list[Example] = [None] * len(chosen)
     for place, position in zip(places, chosen, strict=True):
         laid_out[place] = prepared.examples[position]

@@ -25,6 +25,7 @@ from graft.audits.folders.rows import PROBES, Rows, read_rows, texts_of
 from graft.audits.folders.skeleton import Expected, expected_tensors
 from graft.audits.frozen import FrozenReport, compare_places
 from graft.core.errors import DataError, ModelError, NotApplicableError, Problem
+from graft.core.layout import RunPaths
 
 ROWS_ASKED = 2000
 
@@ -58,6 +59,7 @@ class FolderEvidence:
         rows: Rows that a person gave; None without `--data`.
         log: What the trainer logged; None if no log was given or found.
         no_log: Why there is no log.
+        runs: The folders of two trainings that wrote down plan and ledger; None for anything else.
         name: What findings call the tuned model.
     """
 
@@ -67,6 +69,7 @@ class FolderEvidence:
     rows: Rows | None
     log: Log | None
     no_log: str = "no --log was given, and none lies with the tuned folder"
+    runs: tuple[Path, Path] | None = None
     name: str = "tuned"
 
     @property
@@ -185,8 +188,14 @@ def read_folders(
         tuned=after,
         known=tuple(_adapters_of(after, adapter)) if whole else (),
         rows=read_rows(data) if data else None,
+        runs=(base, tuned) if _is_run(base) and _is_run(tuned) else None,
         **_log(log, tuned, after),
     )
+
+
+def _is_run(place: Path) -> bool:
+    """Return True for the folder of an arm that was trained to the end."""
+    return RunPaths(place).plan.is_file() and RunPaths(place).ledger.is_file()
 
 
 def _log(given: Path | None, tuned: Path, place: Place) -> dict[str, Any]:

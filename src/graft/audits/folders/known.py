@@ -155,6 +155,52 @@ CAUSES: dict[str, KnownCause] = {
         "Take quantization_config out of config.json, or save the quantised weights.",
         "number_formats finds what the config says.",
     ),
+    "thaw_not_reached": KnownCause(
+        "The thaw never came: what it was to thaw stayed frozen for the whole run",
+        "Look at the condition of the thaw: a count that is never reached, such as an epoch that "
+        "early stopping ends before, a comparison that is never true, or a callback that is never "
+        "called. Then train again.",
+        "K3 is passed: every tensor of every phase moved. two_trainings then finds other weights "
+        "below the head, and rows that the two decide differently.",
+    ),
+    "group_never_moved": KnownCause(
+        "A group that was to be trained never moved",
+        "Look whether its parameters are in the optimizer, with a rate above zero, and get a "
+        "gradient.",
+        "K3 is passed: every tensor of the group moved, and two_trainings finds other weights.",
+    ),
+    "seed_without_effect": KnownCause(
+        "The seed has no effect on the training",
+        "Look whether order, dropout and new weights are drawn from the seed; if all rows fit into "
+        "one step and nothing is drawn, one seed says all.",
+        "two_trainings finds other weights and other scores.",
+    ),
+    "same_recipe": KnownCause(
+        "One recipe under two names",
+        "Let the two arms differ in what they are to show, or leave one out.",
+        "two_trainings finds other weights and other scores.",
+    ),
+    "served_twice": KnownCause(
+        "The predictions of one model stand for two",
+        "Look which model folder was loaded for each of the two, and predict again.",
+        "two_trainings finds other scores where the weights are others.",
+    ),
+    "one_model": KnownCause(
+        "Two trainings ended with the same weights",
+        "Find which of the two was never applied: they cannot be two trainings.",
+        "two_trainings finds other weights below the head, and rows decided differently.",
+    ),
+    "kept_before_thaw": KnownCause(
+        "The checkpoint that was kept is from before the thaw",
+        "Lower the rates of the later phase, thaw earlier, or keep the last weights.",
+        "The kept step lies after the thaw, and two_trainings finds other weights below the head.",
+    ),
+    "frozen_by_plan": KnownCause(
+        "The body was frozen for the whole run, as planned",
+        "If it was meant to be trained, set unfreeze_after to -1 or to the epoch of its thaw.",
+        "K3 counts tensors of the body that moved; two_trainings then finds other weights below "
+        "the head, and rows decided differently.",
+    ),
     "nothing_moved": KnownCause(
         "No weight was changed",
         "Look whether parameters were trainable and in the optimizer, and whether the folder is "

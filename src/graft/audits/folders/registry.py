@@ -11,6 +11,7 @@ from graft.audits.folders import (
     pooling,
     reading,
     results,
+    two_trainings,
     vocabulary,
     weights,
 )
@@ -24,6 +25,7 @@ FOLDER_CHECKS: tuple[Check[FolderEvidence], ...] = (
     *reading.CHECKS,
     *pooling.CHECKS,
     *outputs.CHECKS,
+    *two_trainings.CHECKS,
     *results.CHECKS,
     *log_checks.CHECKS,
 )

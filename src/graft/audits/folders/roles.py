@@ -6,7 +6,8 @@ import re
 
 _HEAD = re.compile(
     r"(^|\.)(classifier|score|lm_head|cls|qa_outputs|head|heads|pre_classifier"
-    r"|classification_head|\d+_Dense|embed_out)(\.|$)"
+    # A pooling that has weights is trained with the head.
+    r"|classification_head|\d+_Dense|embed_out|pooling)(\.|$)"
 )
 _POOLER = re.compile(r"(^|\.)pooler\.")
 _OUTPUT = re.compile(r"(^|\.)(lm_head|embed_out|decoder)\.(weight|bias)$")
