@@ -14,7 +14,7 @@ from graft.audits.contract import run_checks
 from graft.audits.degenerate import CHECKS as DEGENERATE
 from graft.audits.evidence import DataEvidence
 from graft.audits.tables import DATA_CHECKS
-from graft.config.recipe import DataSection
+from graft.config.data import DataSection
 from graft.core.facts import MULTI_LABEL, REGRESSION, RowFacts
 from graft.core.findings import Status
 from graft.data.loading import dataset_from_frames

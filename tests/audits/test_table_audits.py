@@ -12,7 +12,7 @@ import pytest
 from graft.audits.contract import run_checks
 from graft.audits.evidence import DataEvidence
 from graft.audits.registry import DATA_CHECKS
-from graft.config.recipe import DataSection
+from graft.config.data import DataSection
 from graft.core.findings import Finding, Status
 from graft.data.loading import dataset_from_frames, load_dataset, report_on
 

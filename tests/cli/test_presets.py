@@ -10,8 +10,9 @@ from pydantic import BaseModel
 
 from graft.cli.demo import QUICK
 from graft.cli.init import preset
+from graft.config.evaluation import CostSection, FusionSection
 from graft.config.loading import load_recipe
-from graft.config.recipe import CostSection, FusionSection, Recipe
+from graft.config.recipe import Recipe
 from graft.config.sections import ArmSection, ClassifierSection, LoraSection
 from graft.config.series import EncoderSection, SeriesSection
 from graft.data.readers import read_table

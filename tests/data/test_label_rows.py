@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graft.config.recipe import DataSection
+from graft.config.data import DataSection
 from graft.core.errors import DataError
 from graft.core.facts import MULTI_LABEL, REGRESSION
 from graft.core.roles import Split

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from graft.config.recipe import DataSection, LeakageSection
+from graft.config.data import DataSection, LeakageSection
 from graft.core.errors import DataError
 from graft.core.jsonable import to_plain
 from graft.core.roles import Split

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from graft.config.recipe import DataSection
+from graft.config.data import DataSection
 from graft.core.errors import DataError
 from graft.core.jsonable import dumps, from_plain, to_plain
 from graft.core.roles import Split

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from graft.config.recipe import DataSection
+from graft.config.data import DataSection
 from graft.core.errors import DataError
 from graft.data.loading import load_dataset
 from graft.data.readers import read_table

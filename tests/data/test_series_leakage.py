@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from graft.audits.evidence import DataEvidence
 from graft.audits.rows import leakage as leakage_check
+from graft.config.data import DataSection, LeakageSection
 from graft.config.loading import load_recipe
-from graft.config.recipe import DataSection, LeakageSection
 from graft.core.errors import DataError
 from graft.core.findings import Status
 from graft.core.roles import Split

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from graft.config.data import DataSection
 from graft.config.loading import load_recipe
-from graft.config.recipe import DataSection
 from graft.core.errors import DataError, RecipeError
 from graft.core.facts import RowFacts
 from graft.core.roles import Split

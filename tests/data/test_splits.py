@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from graft.config.recipe import SplitSection
+from graft.config.data import SplitSection
 from graft.core.errors import DataError
 from graft.core.facts import RowFacts
 from graft.core.roles import Split

@@ -13,8 +13,8 @@ from faults.graft_runs import frames, graft_run
 from faults.zoo import Asked, Planted, Registry, sabotage
 from graft.audits.evidence import DataEvidence
 from graft.audits.registry import DATA_CHECKS
+from graft.config.data import DataSection
 from graft.config.loading import load_recipe
-from graft.config.recipe import DataSection
 from graft.core.findings import Status
 from graft.data import loading
 from graft.runs import pipeline

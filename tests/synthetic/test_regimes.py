@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 from sklearn.ensemble import HistGradientBoostingClassifier
 
-from graft.config.recipe import DataSection
+from graft.config.data import DataSection
 from graft.core.errors import InputError
 from graft.data.loading import load_dataset
 from graft.data.unlabelled import unlabelled_rows

@@ -6,16 +6,23 @@ import re
 from collections.abc import Mapping
 from typing import Any, Literal, Self, get_args
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
+from graft.config.data import DataSection, TaskName
+from graft.config.evaluation import (
+    EvaluationSection,
+    FusionSection,
+    Gate,
+    PublishedSection,
+    TrackingSection,
+)
 from graft.config.pretraining import PretrainSection
-from graft.config.problem_types import LOSSES, PRIMARY, ProblemType, misfits
+from graft.config.problem_types import LOSSES, PRIMARY, misfits
 from graft.config.section import Section
 from graft.config.sections import ArmSection, BaseSection, PairLoss
-from graft.config.series import OWN_BASE, EncoderSection, SeriesSection
+from graft.config.series import OWN_BASE, EncoderSection
 from graft.core.facts import SINGLE_LABEL
 
-TaskName = Literal["pairs", "classification", "series"]
 BASELINES: Mapping[str, tuple[str, ...]] = {
     "pairs": ("majority", "tfidf", "base", "frozen_probe"),
     "classification": ("majority", "tfidf", "table", "tfidf_table", "base"),
@@ -35,199 +42,11 @@ RESERVED = {"data", "pretraining", "untrained"}  # folders beside those of the r
 # Baselines that read table columns, and those that can be trained on a few rows of each class.
 OF_TABLE = ("table", "tfidf_table")
 OF_TEXTS = ("tfidf", "tfidf_table", "base")
-LeakKind = Literal[
-    "exact", "normalised", "near", "shared_text", "shared_texts_all", "group", "overlap", "time"
-]
 # What gives a series away, and how alike two must be: days of a year correlate by 0.95.
 _SERIES_LEAKAGE = {
     "policy": ("exact", "normalised", "group", "overlap", "time"),
     "near_threshold": 0.99,
 }
-
-
-class SplitSection(Section):
-    """How the rows are dealt out to train, validation and test."""
-
-    method: Literal["stratified", "grouped", "by_text", "by_time"] = Field(
-        "stratified",
-        description="stratified by label; grouped: no group on two sides; by_text: no text on two "
-        "sides; by_time: the youngest rows are the test rows.",
-    )
-    validation: float = Field(
-        0.1,
-        ge=0,
-        lt=1,
-        description="Share of the training rows; 0: none, then the last weights are kept and "
-        "thresholds are chosen on training rows, and the report says so.",
-    )
-    test: float = Field(0.2, gt=0, lt=1, description="Share of all rows, if no test file is given.")
-
-
-class LeakageSection(Section):
-    """Which evaluation rows count as given away by the training rows."""
-
-    policy: tuple[LeakKind, ...] = Field(
-        ("exact", "normalised", "shared_texts_all", "group", "time"),
-        description="The kinds that make a row unclean and the finding fail; of series [exact, "
-        "normalised, group, overlap, time] if left out.",
-    )
-    near_threshold: float = Field(
-        0.9,
-        gt=0,
-        le=1,
-        description="Jaccard similarity of word 3-grams that counts as near; of series the "
-        "correlation, 0.99 if left out.",
-    )
-
-
-class DataSection(Section):
-    """The rows: files, columns by role, splits."""
-
-    train: str | tuple[str, ...] = Field(
-        description="JSONL, JSON, CSV, TSV, Parquet, Arrow, .ts (each also .gz), NumPy or a "
-        "datasets folder."
-    )
-    validation: str | None = Field(None, description="Split from the training rows if left out.")
-    test: str | None = Field(None, description="Split from the rows if left out.")
-    columns: dict[str, str] = Field(
-        {}, description="Role to column: sentence1, sentence2, label (or score), group, time."
-    )
-    texts: tuple[str, ...] = Field(
-        (), description="Text columns of a classification, in order; a row may lack some of them."
-    )
-    table: tuple[str, ...] = Field(
-        (),
-        description="Table columns of a classification: numbers and categories, told apart by "
-        "their values; any may be missing.",
-    )
-    categorical: tuple[str, ...] = Field(
-        (), description="Those of the table columns whose numbers are names."
-    )
-    problem_type: ProblemType = Field(
-        "single_label_classification",
-        description="What the label of a classification is, by the names of Hugging Face: one "
-        "class, a list of any number of labels, or a number to predict.",
-    )
-    label_separator: str = Field(
-        "|",
-        min_length=1,
-        description="What stands between the labels of a row where the column holds texts.",
-    )
-    series: SeriesSection = SeriesSection()
-    positive: str | None = Field(
-        None, description="The positive one of two classes; the last in order if left out."
-    )
-    label_range: tuple[float, float] = Field(
-        (0.0, 1.0),
-        description="Smallest and largest label of the files; labels are scaled to 0..1 by it.",
-    )
-    slices: tuple[str, ...] = Field((), description="Columns by which metrics are reported too.")
-    split: SplitSection = SplitSection()
-    leakage: LeakageSection = LeakageSection()
-    max_rows: int | None = Field(
-        None, ge=10, description="Take so many rows of the training files, drawn by the seed."
-    )
-    max_cell_bytes: int = Field(1_000_000, ge=1, description="Longest text that is taken.")
-    on_bad_rows: Literal["stop", "drop"] = Field(
-        "stop", description="stop: name them and end; drop: name them and go on without them."
-    )
-
-    @field_validator("positive", mode="before")
-    @classmethod
-    def _as_a_class_is_named(cls, value: object) -> object:
-        # YAML reads 1 and true as a number and a truth value; classes are named as words.
-        if isinstance(value, bool):
-            return str(value).lower()
-        return str(value) if isinstance(value, int) else value
-
-    @field_validator("label_range")
-    @classmethod
-    def _range_rises(cls, value: tuple[float, float]) -> tuple[float, float]:
-        if value[0] >= value[1]:
-            raise ValueError("the first number must be below the second")
-        return value
-
-
-class CostSection(Section):
-    """What a wrong decision costs, in any unit; right ones cost nothing."""
-
-    false_positive: float = Field(gt=0, description="Cost of a negative row decided positive.")
-    false_negative: float = Field(gt=0, description="Cost of a positive row decided negative.")
-
-
-class EvaluationSection(Section):
-    """How runs are scored and compared."""
-
-    primary: str = Field(
-        "spearman",
-        description="The metric that decides the headline; spearman for pairs, balanced_accuracy "
-        "for a classification, macro_average_precision for several labels, r2 for a regression.",
-    )
-    reference: str = Field(
-        "base",
-        description="The run that the headline compares every arm with; majority without texts.",
-    )
-    costs: CostSection | None = Field(
-        None, description="Choose the decision threshold by cost; by the best F1 if left out."
-    )
-    bootstrap_resamples: int = Field(
-        2000, ge=100, description="Resamples per interval, and permutations per test."
-    )
-    clusters: bool = Field(
-        True, description="UMAP and HDBSCAN of the test texts, by class or by the first slice."
-    )
-    reasons: bool = Field(
-        True,
-        description="What decides in a classification: importance of the columns, and words left "
-        "out of a few test rows.",
-    )
-
-
-class Gate(Section):
-    """A success criterion; a run that misses it makes the exit code 2."""
-
-    run: str = Field(description="Arm or baseline.")
-    metric: str = Field(description="Metric on all test rows.")
-    minimum: float | None = Field(None, description="Smallest value that passes.")
-    maximum: float | None = Field(None, description="Largest value that passes.")
-
-    @model_validator(mode="after")
-    def _bounded(self) -> Self:
-        if self.minimum is None and self.maximum is None:
-            raise ValueError("a gate needs a minimum or a maximum")
-        return self
-
-
-class FusionSection(Section):
-    """An arm's text model and baselines merged for the final prediction."""
-
-    title: str = Field("", description="A few words for the report.")
-    arm: str = Field(description="Arm whose model gives one part of the prediction.")
-    members: tuple[str, ...] = Field(
-        ("table",), min_length=1, description="Baselines that give the others."
-    )
-    method: Literal["stacked", "average"] = Field(
-        "stacked",
-        description="stacked: a logistic regression on out-of-fold probabilities (Wolpert 1992); "
-        "average: with the weights that are best on validation.",
-    )
-    folds: int = Field(
-        5, ge=2, le=20, description="Folds of stacking; the arm is trained once more for each."
-    )
-
-
-class PublishedSection(Section):
-    """Figures that somebody published, to be printed beside ours."""
-
-    source: str = Field(min_length=1, description="Where the figures stand.")
-    figures: dict[str, dict[str, float]] = Field(description="Run to metric to value.")
-
-
-class TrackingSection(Section):
-    """Where runs are logged besides the run folder."""
-
-    mlflow: bool = Field(False, description="Log every run to MLflow; needs the extra `mlflow`.")
-    uri: str | None = Field(None, description="Tracking server; a local store if left out.")
 
 
 def with_task_defaults(plain: Mapping[str, Any], task: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from graft.config.recipe import DataSection, TaskName
+from graft.config.data import DataSection, TaskName
 from graft.core.errors import DataError, Problem
 from graft.core.facts import MULTI_LABEL, SINGLE_LABEL, RowFacts
 from graft.core.roles import Split

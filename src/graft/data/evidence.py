@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from graft.config.recipe import LeakKind
+from graft.config.data import LeakKind
 from graft.core.facts import RowFacts
 from graft.data.alike import SAME, alike_series
 from graft.data.columns import SPAN_ROLES

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import pandas as pd
 
-from graft.config.recipe import DataSection
+from graft.config.data import DataSection
 from graft.core.errors import DataError, Problem
 from graft.core.roles import Split
 from graft.data.badrows import settle

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from graft.config.recipe import LeakageSection
+from graft.config.data import LeakageSection
 from graft.core.errors import DataError, Problem
 from graft.core.facts import RowFacts
 from graft.core.roles import Split

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from graft.config.recipe import DataSection, TaskName
+from graft.config.data import DataSection, TaskName
 from graft.core.errors import DataError, Problem
 from graft.core.facts import RowFacts
 from graft.core.roles import Split

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from graft.config.recipe import DataSection, TaskName
+from graft.config.data import DataSection, TaskName
 from graft.config.series import SeriesSection
 from graft.core.errors import Problem
 from graft.core.facts import SINGLE_LABEL, RowFacts

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from graft.config.recipe import DataSection
+from graft.config.data import DataSection
 from graft.config.series import SeriesSection
 from graft.core.errors import DataError, Problem
 from graft.data.columns import CUSTOMARY, SPAN_ROLES, missing_column

@@ -9,7 +9,7 @@ import pandas as pd
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from graft.config.recipe import SplitSection
+from graft.config.data import SplitSection
 from graft.core.errors import DataError, Problem
 from graft.core.facts import RowFacts
 from graft.core.roles import Split

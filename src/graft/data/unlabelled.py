@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from graft.config.recipe import DataSection
+from graft.config.data import DataSection
 from graft.core.roles import Split
 from graft.core.tables import SeriesShape
 from graft.data.columns import ALIASES

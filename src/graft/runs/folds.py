@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from graft.audits.evidence import read_frame
-from graft.config.recipe import FusionSection
+from graft.config.evaluation import FusionSection
 from graft.core.free_memory import FreeMemory
 from graft.core.layout import RunPaths
 from graft.core.roles import Split

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from graft.audits.evidence import read_frame
-from graft.config.recipe import FusionSection
+from graft.config.evaluation import FusionSection
 from graft.core.errors import Problem, RecipeError, RunFolderError
 from graft.core.files import committed_folder, manifest_problems, write_json
 from graft.core.fusion import FusionRecord

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
+from graft.config.data import SplitSection
 from graft.config.pretraining import PretrainSection
-from graft.config.recipe import SplitSection
 from graft.core.errors import DataError, Problem
 from graft.core.facts import RowFacts
 from graft.core.roles import Split
