@@ -68,6 +68,17 @@ def test_resamples_of_all_measures_are_the_measures_of_the_drawn_rows():
         np.testing.assert_allclose(many, np.array(alone, dtype=float), err_msg=item.metric.name)
 
 
+def test_equal_probabilities_are_decided_together():
+    found = columns()
+    rough = {n: np.round(v, 1) if n.startswith("p_") else v for n, v in found.items()}
+    true, shares = true_labels(rough), np.stack([rough[f"p_{k}"] for k in range(4)], axis=1)
+    expected = sklearn_metrics.average_precision_score(true, shares, average="macro")
+    assert values_of(rough)["macro_average_precision"] == pytest.approx(expected)
+    constant = {**found, **{f"p_{k}": np.full(120, 0.3) for k in range(4)}}
+    value = values_of(constant)["macro_average_precision"]
+    assert value == pytest.approx(true_labels(found).mean())
+
+
 def test_a_label_that_no_row_has_plays_no_part_in_the_mean():
     found = columns()
     none = {**found, "y_4": np.zeros(120), "p_4": np.full(120, 0.1)}

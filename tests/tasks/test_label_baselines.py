@@ -115,4 +115,4 @@ def test_the_shares_of_training_are_predicted_for_every_row(kind):
 
 def test_the_titles_say_what_is_fitted():
     assert "ridge" in baselines_of("regression")["tfidf"].title
-    assert "each label" in baselines_of("multi_label_classification")["tfidf"].title
+    assert "regressions" in baselines_of("multi_label_classification")["tfidf"].title

@@ -68,13 +68,7 @@ def _label_rank(columns: Columns) -> dict[str, NDArray[Any]]:
     return {"label_rank": np.where(np.isnan(every).any(axis=1), np.nan, ahead.sum(axis=1))}
 
 
-def calibration_error(bins: Floats, gaps: Floats) -> Floats:
-    """Return the mean distance of probability and frequency, shape (samples,).
-
-    Args:
-        bins: Shape (samples, n), bin of each probability.
-        gaps: Shape (samples, n), probability minus 1 or 0 for what came true.
-    """
+def _calibration_error(bins: Floats, gaps: Floats) -> Floats:
     return np.asarray(np.abs(sums(bins, BINS, gaps)).sum(axis=-1) / gaps.shape[-1])
 
 
@@ -155,7 +149,7 @@ _OF_PROBABILITIES = (
     ),
     measure(
         CALIBRATION_ERROR,
-        calibration_error,
+        _calibration_error,
         reads=("calibration_bin", "calibration_gap"),
         derive=_calibration,
     ),
