@@ -86,7 +86,12 @@ def test_a_folder_that_holds_something_is_not_touched(graft, recipe, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("kind", "file"), [("compatibility", "train.jsonl"), ("match", "train.csv")]
+    ("kind", "file"),
+    [
+        ("compatibility", "train.jsonl"),
+        ("match", "train.csv"),
+        pytest.param("regime", "train.parquet", marks=pytest.mark.slow),
+    ],
 )
 def test_the_same_seed_generates_the_same_rows(kind, file, graft, tmp_path):
     for name, seed in (("a", 3), ("b", 3), ("c", 4)):

@@ -6,12 +6,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from faults.graft_runs import frames, graft_run
 from faults.zoo import Asked, Planted, Registry, sabotage
 from graft.audits.evidence import DataEvidence
 from graft.audits.registry import DATA_CHECKS
+from graft.config.loading import load_recipe
 from graft.config.recipe import DataSection
 from graft.core.findings import Status
 from graft.data import loading
@@ -135,3 +137,36 @@ def rating_given_with_the_outcome(folder: Path) -> Planted:
 def number_of_the_order(folder: Path) -> Planted:
     """The number of the order is given as a table column."""
     return table_run("order", order=list(range(4000, 4120)))
+
+
+def series_run(train: pd.DataFrame, test: pd.DataFrame | None = None) -> Planted:
+    """Return what the checks of the data say of series."""
+    plain = {"name": "x", "task": "series", "arms": {"a": {}}, "data": {"train": "memory"}}
+    section = load_recipe(plain).recipe.data
+    dataset, report = loading.dataset_from_frames(train, section, 1, test=test, task="series")
+    return Planted((Asked(DATA_CHECKS, DataEvidence(report, dataset.frame, {})),))
+
+
+def walks(seed: int, count: int) -> pd.DataFrame:
+    steps = np.random.default_rng(seed).normal(size=(count, 40, 2))
+    labels = [("calm", "wild")[index % 2] for index in range(count)]
+    return pd.DataFrame({"series": list(steps.cumsum(axis=1)), "label": labels})
+
+
+@fault("DAT-14", "leakage")
+def series_in_other_units_among_the_training_rows(folder: Path) -> Planted:
+    """A third of the test series stand among the training series in another unit."""
+    train, test = walks(1, 60), walks(2, 30)
+    copies = test[:10].assign(series=[32 + 1.8 * series for series in test["series"][:10]])
+    return series_run(pd.concat([train, copies], ignore_index=True), test)
+
+
+@fault("DAT-15", "leakage")
+def windows_of_one_record_dealt_out(folder: Path) -> Planted:
+    """Windows that overlap are cut from one record and dealt out at random."""
+    record = np.random.default_rng(3).normal(size=(640, 2)).cumsum(axis=0)
+    starts = np.arange(0, 600, 10)
+    windows = walks(1, len(starts)).assign(
+        series=[record[start : start + 40] for start in starts], start=starts, end=starts + 39
+    )
+    return series_run(windows)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -19,7 +20,9 @@ Output = Annotated[Path, typer.Option("--output", metavar="DIR", help="A new or 
 Repair = Annotated[
     bool, typer.Option("--repair", help="Leave out the training rows that give others away.")
 ]
-Kind = Annotated[Literal["compatibility", "match"], typer.Argument(help="Which generator.")]
+Kind = Annotated[
+    Literal["compatibility", "match", "regime"], typer.Argument(help="Which generator.")
+]
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Where the files go.")]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="The same seed gives the same rows.")]
 
@@ -90,8 +93,15 @@ def generate(
     with answering(json, quiet) as output:
         from graft.synthetic.compatibility import write_compatibility
         from graft.synthetic.matches import write_matches
+        from graft.synthetic.regimes import write_regimes
 
-        write = write_matches if kind == "match" else write_compatibility
-        train, test = write(folder, seed)
-        lines = [f"Wrote {train}, {test} and {folder / 'TRUTH.md'} ({kind}, seed {seed})."]
-        output.answer({"train": str(train), "test": str(test), "seed": seed}, lines)
+        writers: dict[str, Callable[[Path, int], tuple[Path, ...]]] = {
+            "compatibility": write_compatibility,
+            "match": write_matches,
+            "regime": write_regimes,
+        }
+        paths = [str(path) for path in writers[kind](folder, seed)]
+        named = ", ".join(paths)
+        lines = [f"Wrote {named} and {folder / 'TRUTH.md'} ({kind}, seed {seed})."]
+        files = dict(zip(("train", "test", "unlabelled"), paths, strict=False))
+        output.answer({**files, "seed": seed}, lines)

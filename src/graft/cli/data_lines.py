@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 MOST_LABELS = 12
-# Kind of leakage to its title; the last three need a column.
+# Kind of leakage to its title.
 KINDS = {
     "exact": "exact",
     "normalised": "normalised",
@@ -25,8 +25,8 @@ KINDS = {
     "overlap": "overlap",
     "time": "time",
 }
-# What only texts, or only series have.
-_OF_SOME = ("shared_any", "shared_all", "overlap")
+_OF_TEXTS = ("shared_any", "shared_all")
+_OF_SERIES = ("overlap",)
 
 
 def data_lines(report: DataReport, findings: Findings) -> list[RenderableType]:
@@ -43,7 +43,6 @@ def data_lines(report: DataReport, findings: Findings) -> list[RenderableType]:
         lines.append(f"Texts: {', '.join(report.facts.texts)}")
     if report.facts.channels:
         lines.append(f"Channels: {', '.join(report.facts.channels)}")
-        lines += [f"Steps of {s.split}: {_steps(s.series)}" for s in report.splits if s.series]
     if report.facts.table:
         numbers, categories = report.facts.numbers, report.facts.categories
         kinds = (("numbers", numbers), ("categories", categories))
@@ -58,6 +57,39 @@ def data_lines(report: DataReport, findings: Findings) -> list[RenderableType]:
     return [*lines, *finding_lines(findings)]
 
 
+def splits_table(splits: tuple[SplitReport, ...]) -> Table:
+    """Return one line per split: rows, labels, repeats, lengths."""
+    rows = [
+        (
+            split.split,
+            count(split.rows),
+            _labels(split.labels),
+            count(split.duplicates),
+            count(split.contradictions),
+            *_extent(split),
+        )
+        for split in splits
+    ]
+    extent = (
+        ("steps", "missing values") if splits[0].series else ("longest text, tokens", "truncated")
+    )
+    numbers = ("rows", "duplicates", "contradictions", *extent)
+    names = ("split", "rows", "labels", *numbers[1:])
+    return table("Rows", names, rows, numbers)
+
+
+def _extent(split: SplitReport) -> tuple[str, str]:
+    """Return how long the rows of a split are, and how much of them lacks or is not read."""
+    if split.series:
+        return _steps(split.series), count(split.series.gaps)
+    longest = [text.tokens_max for text in split.lengths if text.tokens_max is not None]
+    cut = [text.truncated for text in split.lengths if text.truncated is not None]
+    return (
+        count(max(longest)) if longest else "not measured",
+        count(sum(cut)) if cut else "not measured",
+    )
+
+
 def _steps(shape: SeriesShape) -> str:
     """Return the lengths of series in words.
 
@@ -68,29 +100,6 @@ def _steps(shape: SeriesShape) -> str:
     if shape.shortest == shape.longest:
         return count(shape.longest)
     return f"{count(shape.shortest)} to {count(shape.longest)}, median {shape.median:g}"
-
-
-def splits_table(splits: tuple[SplitReport, ...]) -> Table:
-    """Return one line per split: rows, labels, repeats, lengths."""
-    rows = []
-    for split in splits:
-        labels = _labels(split.labels)
-        longest = [text.tokens_max for text in split.lengths if text.tokens_max is not None]
-        cut = [text.truncated for text in split.lengths if text.truncated is not None]
-        rows.append(
-            (
-                split.split,
-                count(split.rows),
-                labels,
-                count(split.duplicates),
-                count(split.contradictions),
-                count(max(longest)) if longest else "not measured",
-                count(sum(cut)) if cut else "not measured",
-            )
-        )
-    numbers = ("rows", "duplicates", "contradictions", "longest text, tokens", "truncated")
-    names = ("split", "rows", "labels", *numbers[1:])
-    return table("Rows", names, rows, numbers)
 
 
 def _labels(counts: dict[str, int]) -> str:
@@ -110,11 +119,8 @@ def _labels(counts: dict[str, int]) -> str:
 
 def leakage_table(reports: tuple[LeakageReport, ...]) -> Table:
     """Return one line per evaluation split: what the training rows give away of it."""
-    kinds = [
-        kind
-        for kind in KINDS
-        if kind not in _OF_SOME or any(getattr(leak, kind) is not None for leak in reports)
-    ]
+    others = _OF_TEXTS if reports[0].shared_any is None else _OF_SERIES
+    kinds = [kind for kind in KINDS if kind not in others]
     rows = [
         (
             leak.split,
