@@ -77,7 +77,8 @@ OF_CLASSES = {
     "reasons", *ClassifierSection.model_fields, *FusionSection.model_fields,
 }  # fmt: skip
 OF_SERIES = {
-    "series", "augment", "encoder", "pretrain", *SeriesSection.model_fields, *EncoderSection.model_fields,
+    "series", "augment", "encoder", "pretrain", *SeriesSection.model_fields,
+    *EncoderSection.model_fields,
 }  # fmt: skip
 OF_TEXTS = {
     "texts", "table", "categorical", "max_seq_length", "reasons", "fusion", "arm", "members",

@@ -40,7 +40,8 @@ def pretrainer(task, kind="transformer", normalisation="series", rows=None, patc
     encoder = new_encoder(series_config(section, CHANNELS), list(rows["series"]), 1)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(1)
-        return SeriesPretrainer(encoder, projects="contrastive" in task.objectives).eval()
+        projects = "contrastive" in task.objectives
+        return SeriesPretrainer(encoder, guesses=True, projects=projects).eval()
 
 
 def loss_of(task, model, rows):

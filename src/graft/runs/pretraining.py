@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 from torch import nn
@@ -13,7 +13,7 @@ from torch import nn
 from graft.audits.contract import run_checks
 from graft.audits.evidence import DataEvidence
 from graft.audits.pretraining import DATA_CHECKS, read_pretraining_evidence
-from graft.audits.probing import probe_end, probe_start
+from graft.audits.probing import gap, probe_end, probe_start
 from graft.audits.registry import PRETRAINING_CHECKS
 from graft.config.pretraining import PretrainSection
 from graft.config.sections import ArmSection
@@ -183,7 +183,11 @@ def _train(experiment: Experiment, ready: PreparedPretraining) -> None:
     write_json(paths.supervision, task.supervision(examples, model))
     probes = probe_start(task, model, arm, plan, examples, prepared.limit)
     write_json(paths.ledger, train(_job(experiment, ready)))
-    write_json(paths.probes, probe_end(probes, task, model, ready.held_out[-PROBE_ROWS:]))
+    probed = ready.held_out[-PROBE_ROWS:]
+    probes = probe_end(probes, task, model, probed)
+    seen, unseen = task.blind(model, probed)
+    blind = gap(seen, unseen, [example.row for example in probed])
+    write_json(paths.probes, replace(probes, blind=blind))
     _write_judgement(experiment, ready)
     with committed_folder(paths.model) as folder:
         task.save(model, folder)

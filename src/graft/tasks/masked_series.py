@@ -110,7 +110,11 @@ class MaskedSeries(ReadsSeries):
         check_channels(encoder.config, self.facts.channels, base)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derive(seed, "pretraining heads"))
-            model = SeriesPretrainer(encoder, projects="contrastive" in self.objectives)
+            model = SeriesPretrainer(
+                encoder,
+                guesses=bool(set(GUESSING) & set(self.objectives)),
+                projects="contrastive" in self.objectives,
+            )
         model.eval()
         return model, with_new_tensors(report, model, [(_is_head, "head: new, random")])
 
@@ -186,6 +190,30 @@ class MaskedSeries(ReadsSeries):
             found["contrastive"] = {"chance": columns}
         return {name: found[name] for name in self.objectives}
 
+    def blind(self, model: nn.Module, examples: Sequence[SeriesRow]) -> tuple[Columns, Columns]:
+        """Return what the model says of the rows, and of them with other values where it is blind.
+
+        That is the mean of what it puts there, and the direction of the view.
+        """
+        pretrainer, batch = assert_pretrainer(model), self.collate(examples)
+        hidden = self._masks("reconstruction", batch, self._fixed)
+        counted = hidden & observed(batch.values, batch.lengths)
+        center, scale = pretrainer.encoder.scaler.level(batch.values, counted)
+        far = center + 3 * torch.where(scale.isinf(), 1, scale)
+
+        def said(values: Tensor) -> Columns:
+            with torch.inference_mode():
+                look = pretrainer(values, batch.lengths, hidden)
+            found = {}
+            if pretrainer.reconstruction is not None:
+                sums = torch.where(counted, values + look.difference, 0).sum(dim=(1, 2))
+                found["guess"] = sums / counted.sum(dim=(1, 2)).clamp(min=1)
+            if look.embedding is not None:
+                found["view"] = look.embedding
+            return {name: column.double().numpy() for name, column in found.items()}
+
+        return said(batch.values), said(torch.where(counted, far, batch.values))
+
     def shown(self, model: nn.Module, examples: Sequence[SeriesRow]) -> pd.DataFrame:
         """Return values, what was hidden, and what the model says: a line for each of them."""
         pretrainer, frames = assert_pretrainer(model), []
@@ -255,7 +283,7 @@ class MaskedSeries(ReadsSeries):
         self, model: SeriesPretrainer, batch: MaskedBatch
     ) -> tuple[dict[str, Terms], list[Tensor]]:
         """Return the terms of the objectives that guess, and the two views if they are wanted."""
-        device = model.reconstruction.weight.device
+        device = model.encoder.device
         values, lengths = batch.values.to(device), batch.lengths.to(device)
         there = observed(values, lengths)
         # One draw for a batch, from the generator that checkpoints keep; none in evaluation.
