@@ -16,7 +16,7 @@ from graft.models.series.pretraining import SeriesPretrainer
 from graft.runs import pretraining, pretraining_rows
 from graft.runs.experiment import bound, open_experiment
 from graft.runs.pipeline import prepare_data
-from graft.tasks import masked_series
+from graft.tasks import series_masks
 from series_models import sine_rows
 
 fault = Registry()
@@ -77,7 +77,7 @@ def mask_that_covers_nothing(folder: Path) -> Planted:
     def empty(_: Any) -> Any:
         return lambda section, time, channels, chance: np.zeros((time, channels), dtype=bool)
 
-    return pretraining_run(folder, during=sabotage(masked_series, "draw_mask", empty))
+    return pretraining_run(folder, during=sabotage(series_masks, "draw_mask", empty))
 
 
 @fault("DAT-29", "hidden_values")
