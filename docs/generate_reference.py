@@ -40,6 +40,7 @@ KEYS_OF_MAPPINGS = {
     "accept": "FINDING",
     "published.figures": "RUN",
     "published.figures.RUN": "METRIC",
+    "pretrain.objectives": "OBJECTIVE",
 }
 
 

@@ -54,6 +54,7 @@ TITLES = {
     "DAT-26": "Tokens that the prompt provides carry loss",
     "DAT-27": "A table column is known only after the outcome",
     "DAT-28": "A stack learns from rows that its parts were trained on",
+    "DAT-29": "What is to be found is hidden from the loss alone, not from the model",
     "LOD-01": "A tolerant load drops tensors of the file",
     "LOD-02": "Every name in the file carries a prefix that the model does not know",
     "LOD-03": "Weights are drawn again after they were loaded",

@@ -9,6 +9,7 @@ from faults import (
     fusion_faults,
     load_faults,
     loop_faults,
+    pretraining_faults,
     resume_faults,
     save_faults,
     trainer_faults,
@@ -18,7 +19,14 @@ from faults.healthy import RUNS
 from faults.zoo import Fault
 from graft.audits.folders.registry import FOLDER_CHECKS
 from graft.audits.fusion import CHECKS as FUSION_CHECKS
-from graft.audits.registry import ARM_CHECKS, DATA_CHECKS, RECIPE_CHECKS, TRAINER_CHECKS
+from graft.audits.pretraining import DATA_CHECKS as PRETRAINING_ROWS
+from graft.audits.registry import (
+    ARM_CHECKS,
+    DATA_CHECKS,
+    PRETRAINING_CHECKS,
+    RECIPE_CHECKS,
+    TRAINER_CHECKS,
+)
 
 _PLACES = (
     loop_faults,
@@ -26,6 +34,7 @@ _PLACES = (
     save_faults,
     data_faults,
     evaluation_faults,
+    pretraining_faults,
     fusion_faults,
     resume_faults,
     trainer_faults,
@@ -42,5 +51,6 @@ HEALTHY = RUNS
 _ASKED = (
     *(ARM_CHECKS, DATA_CHECKS, RECIPE_CHECKS),
     *(FUSION_CHECKS, TRAINER_CHECKS, FOLDER_CHECKS),
+    *(PRETRAINING_CHECKS, PRETRAINING_ROWS),
 )
 CHECKS = tuple(sorted({check.name for checks in _ASKED for check in checks}))

@@ -19,6 +19,8 @@ from faults.folder_faults import diagnosed, labelled, tuned
 from faults.fusion_faults import ROWS, STACKED, class_frames
 from faults.graft_runs import FROZEN, HEAD, LORA, THAW, below_the_head, frames, graft_run
 from faults.loop_faults import HEAD_FIRST
+from faults.pretraining_faults import TRAINING as PRETRAINED
+from faults.pretraining_faults import pretraining_run
 from faults.resume_faults import interrupted
 from faults.trainer_faults import (
     CHOOSING,
@@ -210,6 +212,31 @@ GRAFT = (
 )
 
 
+def _pretraining(name: str, **section: Any) -> Healthy:
+    return Healthy(f"pretraining: {name}", partial(_pretrained, section=section))
+
+
+def _pretrained(folder: Path, section: dict[str, Any]) -> Planted:
+    return pretraining_run(folder, **section)
+
+
+PRETRAINING = (
+    _pretraining("blocks"),
+    _pretraining("single values of the training rows", unlabelled=None, mask={"kind": "random"}),
+    _pretraining(
+        "patches, forecast and contrast",
+        mask={"kind": "patch", "share": 0.5},
+        objectives={"reconstruction": 1.0, "forecast": 0.5, "contrastive": 0.1},
+    ),
+    _pretraining("forecast alone", objectives={"forecast": 1.0}),
+    _pretraining("contrast alone", objectives={"contrastive": 1.0}),
+    _pretraining(
+        "accumulation, early stopping",
+        training={**PRETRAINED, "gradient_accumulation_steps": 2, "early_stopping_patience": 2},
+    ),
+)
+
+
 def _classifier(name: str, model: Any = None, **options: Any) -> Healthy:
     def run(folder: Path) -> Planted:
         made = {key: value() for key, value in options.items() if callable(value)}
@@ -370,4 +397,4 @@ FOLDERS = (
     Healthy("folders: new head alone", _head_folder),
     Healthy("folders: classifier with rows and log", _logged),
 )
-RUNS: tuple[Healthy, ...] = (*GRAFT, *TRAINERS, *FOLDERS)
+RUNS: tuple[Healthy, ...] = (*GRAFT, *PRETRAINING, *TRAINERS, *FOLDERS)

@@ -40,7 +40,8 @@ def pretrainer(task, kind="transformer", normalisation="series", rows=None, patc
     encoder = new_encoder(series_config(section, CHANNELS), list(rows["series"]), 1)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(1)
-        return SeriesPretrainer(encoder, projects="contrastive" in task.objectives).eval()
+        projects = "contrastive" in task.objectives
+        return SeriesPretrainer(encoder, guesses=True, projects=projects).eval()
 
 
 def loss_of(task, model, rows):
@@ -59,7 +60,7 @@ def examples(task, count=12, seed=5):
 def test_the_encoder_never_sees_what_is_hidden(kind, normalisation):
     task = masked()
     model, example = pretrainer(task, kind, normalisation), examples(task)[0]
-    hidden = torch.from_numpy(task.hidden("reconstruction", example, 1))[None]
+    hidden = torch.from_numpy(task.masks.of_row("reconstruction", example))[None]
     values, lengths = padded([example.series])
     other = torch.where(hidden, values + 7, values)
     with torch.no_grad():
@@ -87,8 +88,7 @@ def test_gaps_and_padding_are_never_counted():
     columns = predict(task, pretrainer(task), rows, 5)
     for objective in task.objectives:
         wanted = [
-            int((task.hidden(objective, row, task._fixed) & ~np.isnan(row.series)).sum())
-            for row in rows
+            int((task.masks.of_row(objective, row) & ~np.isnan(row.series)).sum()) for row in rows
         ]
         assert columns[units_of(objective)].tolist() == wanted
     census = task.supervision(rows, pretrainer(task))
@@ -171,7 +171,7 @@ def test_a_guess_is_measured_as_the_model_is():
     found = task.guesses(model, rows)["reconstruction"]
     assert set(found) == {"mean", "last", "linear"}
     example, scaler = rows[0], model.encoder.scaler
-    hidden = task.hidden("reconstruction", example, task._fixed)
+    hidden = task.masks.of_row("reconstruction", example)
     values, lengths = padded([example.series])
     _, scale = scaler.level(values, observed(values, lengths))
     guess = guesses(example.series, hidden, np.zeros(2))["linear"]

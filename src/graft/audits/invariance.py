@@ -19,7 +19,7 @@ def row_alone(evidence: RunEvidence) -> Answer:
     probes = evidence.given("probes", evidence.probes)
     gap = _probed(probes, "alone", probes.alone)
     fix = "Look at the attention mask, the padding side and the pooling, or at how rows are packed."
-    return _same(gap, "A row alone and the same row beside others", fix)
+    return same_outputs(gap, "A row alone and the same row beside others", fix)
 
 
 def repeatable(evidence: RunEvidence) -> Answer:
@@ -35,7 +35,7 @@ def repeatable(evidence: RunEvidence) -> Answer:
         )
         shown = {"gap": gap, "training_modules": listed(probes.training_modules)}
         return Answer(Status.failed, summary, shown, fix)
-    return _same(gap, "The same rows predicted twice", fix)
+    return same_outputs(gap, "The same rows predicted twice", fix)
 
 
 def _probed(probes: Probes, name: str, gap: Gap | None) -> Gap:
@@ -44,7 +44,14 @@ def _probed(probes: Probes, name: str, gap: Gap | None) -> Gap:
     return gap
 
 
-def _same(gap: Gap, what: str, fix: str) -> Answer:
+def same_outputs(gap: Gap, what: str, fix: str) -> Answer:
+    """Return whether two ways to the same outputs agree to rounding.
+
+    Args:
+        gap: How far they lie apart.
+        what: The two ways, in words that begin a sentence.
+        fix: What to do if they do not.
+    """
     limit = ROUNDING + TOLERANCE * gap.spread
     shown = {"gap": gap, "limit": limit}
     if gap.largest > limit:
@@ -86,7 +93,7 @@ def packed_rows(evidence: RunEvidence) -> Answer:
     probes = evidence.given("probes", evidence.probes)
     gap = _probed(probes, "padded", probes.padded)
     fix = "Let attention keep the rows of a pack apart, and positions begin anew in each row."
-    return _same(gap, "Packed rows and the same rows padded", fix)
+    return same_outputs(gap, "Packed rows and the same rows padded", fix)
 
 
 def stored_outputs(evidence: RunEvidence) -> Answer:

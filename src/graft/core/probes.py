@@ -75,6 +75,8 @@ class Probes:
         training_modules: Modules that were in training mode while the model predicted.
         not_probed: Field to the reason why it is None.
         padded: The rows packed against the same rows padded.
+        blind: What a pretraining says of rows whose hidden values were replaced by others, against
+            the rows as they are.
     """
 
     gradient: GradientProbe | None = None
@@ -84,6 +86,7 @@ class Probes:
     training_modules: tuple[str, ...] = ()
     not_probed: dict[str, str] = field(default_factory=dict)
     padded: Gap | None = None
+    blind: Gap | None = None
 
 
 @dataclass(frozen=True)

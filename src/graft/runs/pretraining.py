@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 from torch import nn
@@ -13,7 +13,7 @@ from torch import nn
 from graft.audits.contract import run_checks
 from graft.audits.evidence import DataEvidence
 from graft.audits.pretraining import DATA_CHECKS, read_pretraining_evidence
-from graft.audits.probing import probe_end, probe_start
+from graft.audits.probing import gap, probe_end, probe_start
 from graft.audits.registry import PRETRAINING_CHECKS
 from graft.config.pretraining import PretrainSection
 from graft.config.sections import ArmSection
@@ -27,11 +27,9 @@ from graft.core.files import (
 )
 from graft.core.findings import Findings
 from graft.core.layout import PretrainingPaths
-from graft.core.pretraining import NAME, RECORD, Pretraining
+from graft.core.pretraining import NAME, RECORD
 from graft.core.roles import Split
-from graft.core.seeds import generator
 from graft.core.tables import DataReport
-from graft.evaluate.guesses import against_guesses
 from graft.evaluate.predictions import PROBE_ROWS, predict
 from graft.models.locate import LocatedBase
 from graft.models.threads import suitable_threads
@@ -39,8 +37,9 @@ from graft.report.pretraining_page import write_pretraining_report
 from graft.runs.arms import PreparedArm, close_training, planned
 from graft.runs.experiment import Experiment
 from graft.runs.options import note_reads, pretraining_use
+from graft.runs.pretraining_results import record_of, write_judgement
 from graft.runs.pretraining_rows import PretrainingRows, pretraining_rows
-from graft.runs.resources import ResourceMeter, versions
+from graft.runs.resources import ResourceMeter
 from graft.runs.same_rows import require_same_rows
 from graft.tasks.pretraining import PretrainingTask
 from graft.tasks.protocol import Example
@@ -49,7 +48,6 @@ from graft.train.loop import TrainingJob, train
 from graft.train.selection import Selection
 
 logger = logging.getLogger(__name__)
-_SHOWN_ROWS = 6
 
 
 @dataclass
@@ -176,15 +174,20 @@ def _train(experiment: Experiment, ready: PreparedPretraining) -> None:
     paths, task = experiment.paths.pretraining, ready.task
     prepared = ready.prepared
     model, arm, plan, examples = prepared.model, prepared.arm, prepared.plan, prepared.examples
-    record = _record(experiment, ready)
+    record = record_of(experiment, task, ready.rows.report, prepared.load)
     write_json(paths.record, record)
     write_json(paths.load, prepared.load)
     write_json(paths.plan, plan)
     write_json(paths.supervision, task.supervision(examples, model))
     probes = probe_start(task, model, arm, plan, examples, prepared.limit)
     write_json(paths.ledger, train(_job(experiment, ready)))
-    write_json(paths.probes, probe_end(probes, task, model, ready.held_out[-PROBE_ROWS:]))
-    _write_judgement(experiment, ready)
+    probed = ready.held_out[-PROBE_ROWS:]
+    probes = probe_end(probes, task, model, probed)
+    seen, unseen = task.blind(model, probed)
+    blind = gap(seen, unseen, [example.row for example in probed])
+    write_json(paths.probes, replace(probes, blind=blind))
+    size = arm.training.per_device_eval_batch_size
+    write_judgement(paths, task, model, ready.held_out, size, experiment.recipe.seed)
     with committed_folder(paths.model) as folder:
         task.save(model, folder)
         write_json(folder / RECORD, record)
@@ -220,45 +223,4 @@ def _job(experiment: Experiment, ready: PreparedPretraining) -> TrainingJob:
         seed=experiment.recipe.seed,
         limit=prepared.limit,
         held_out=ready.held_out,
-    )
-
-
-def _write_judgement(experiment: Experiment, ready: PreparedPretraining) -> None:
-    """Write what the model makes of the held-out rows, beside what needs no model."""
-    paths, task, model = experiment.paths.pretraining, ready.task, ready.prepared.model
-    held_out, seed = ready.held_out, experiment.recipe.seed
-    size = ready.prepared.arm.training.per_device_eval_batch_size
-    columns = task.compared(predict(task, model, held_out, size))
-    guesses = task.guesses(model, held_out)
-    rows = [example.row for example in held_out]
-    write_json(
-        paths.comparison,
-        against_guesses(columns, guesses, task.measures[1:], rows, seed),
-    )
-    place = paths.predictions(Split.validation)
-    place.parent.mkdir(parents=True, exist_ok=True)
-    pd.DataFrame({"row": rows, **columns}).to_parquet(place, index=False)
-    order = generator(seed, "shown").permutation(len(held_out))[:_SHOWN_ROWS]
-    shown = task.shown(model, [held_out[place] for place in sorted(order)])
-    if len(shown):
-        shown.to_parquet(paths.shown, index=False)
-
-
-def _record(experiment: Experiment, ready: PreparedPretraining) -> Pretraining:
-    train, held_out = ready.rows.report.splits
-    return Pretraining(
-        experiment=experiment.recipe.name,
-        kind=ready.task.name,
-        objectives=dict(ready.task.objectives),
-        settings=dict(ready.task.settings),
-        seed=experiment.recipe.seed,
-        recipe_sha256=experiment.loaded.sha256,
-        sources=train.sources,
-        rows=train.rows,
-        rows_sha256=train.fingerprint,
-        held_out=held_out.rows,
-        held_out_sha256=held_out.fingerprint,
-        base=ready.prepared.load.files,
-        notes=ready.rows.report.notes,
-        versions=versions(),
     )

@@ -23,40 +23,24 @@ from graft.metrics.pretraining import LOSS, measures_of_objectives, units_of
 from graft.models.locate import LocatedBase
 from graft.models.report import with_new_tensors
 from graft.models.series.folders import load_series_encoder, save_series
-from graft.models.series.masks import draw_mask, last_steps
 from graft.models.series.pretraining import ENCODER, SeriesPretrainer, observed
+from graft.tasks.masked_looks import blindness, census, errors_of_guesses, picture
 from graft.tasks.pretraining import Columns
 from graft.tasks.protocol import Array
 from graft.tasks.series_examples import ReadsSeries, SeriesRow, padded
+from graft.tasks.series_masks import VIEW, MaskedBatch, Masks
 from graft.tasks.series_model import check_channels
 from graft.tasks.series_objectives import (
     Terms,
     beside,
     chance_levels,
     guessed,
-    guessed_without_model,
     told_apart,
     told_apart_in_groups,
 )
 
-# Objectives that guess values, and what is hidden for them.
-GUESSING = ("reconstruction", "forecast")
-_FIRST, _SECOND = "view_1", "view_2"
-
-
-@dataclass(frozen=True)
-class MaskedBatch:
-    """Rows ready for the encoder.
-
-    Args:
-        rows: Their ids.
-        values: `[rows, time, channels]`; zero after the end of a series, NaN in its gaps.
-        lengths: Time steps of each row, `[rows]`.
-    """
-
-    rows: tuple[str, ...]
-    values: Tensor
-    lengths: Tensor
+# Columns of the two views until they are compared.
+_VIEWS = ("view_1", "view_2")
 
 
 @dataclass(frozen=True)
@@ -110,7 +94,11 @@ class MaskedSeries(ReadsSeries):
         check_channels(encoder.config, self.facts.channels, base)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derive(seed, "pretraining heads"))
-            model = SeriesPretrainer(encoder, projects="contrastive" in self.objectives)
+            model = SeriesPretrainer(
+                encoder,
+                guesses=bool(self.masks.guessing),
+                projects="contrastive" in self.objectives,
+            )
         model.eval()
         return model, with_new_tensors(report, model, [(_is_head, "head: new, random")])
 
@@ -147,14 +135,14 @@ class MaskedSeries(ReadsSeries):
         columns: dict[str, Tensor] = {}
         for name, term in terms.items():
             columns |= {name: term.losses.double(), units_of(name): term.units}
-        columns |= dict(zip((_FIRST, _SECOND), views, strict=False))
+        columns |= dict(zip(_VIEWS, views, strict=False))
         return {name: column.cpu().numpy() for name, column in columns.items()}
 
     def compared(self, columns: Mapping[str, Array]) -> Columns:
         """Return predicted columns with the contrastive loss, if wanted, and the whole one."""
         found = {name: values for name, values in columns.items() if values.ndim == 1}
-        if _FIRST in columns:
-            first, second = columns[_FIRST], columns[_SECOND]
+        if "contrastive" in self.objectives:
+            first, second = (columns[name] for name in _VIEWS)
             groups = self._groups(len(first))
             losses = told_apart_in_groups(first, second, self.section.temperature, groups)
             found |= {"contrastive": losses, units_of("contrastive"): np.ones(len(first))}
@@ -170,123 +158,59 @@ class MaskedSeries(ReadsSeries):
         They guess what is hidden in evaluation, with the same measure as the model.
         """
         scaler = assert_pretrainer(model).encoder.scaler
-        found: dict[str, dict[str, Columns]] = {}
-        for objective in (name for name in GUESSING if name in self.objectives):
-            masks = [self.hidden(objective, example, self._fixed) for example in examples]
-            pairs = list(zip(examples, masks, strict=True))
-            errors = [guessed_without_model(scaler, row.series, hidden) for row, hidden in pairs]
-            units = np.array([(hidden & ~np.isnan(row.series)).sum() for row, hidden in pairs])
-            found[objective] = {
-                name: {objective: np.array([e[name] for e in errors]), units_of(objective): units}
-                for name in errors[0]
-            }
+        found = {
+            objective: errors_of_guesses(self.masks, objective, scaler, examples)
+            for objective in self.masks.guessing
+        }
         if "contrastive" in self.objectives:
             levels = chance_levels(self._groups(len(examples)))
             columns = {"contrastive": levels, units_of("contrastive"): np.ones(len(levels))}
             found["contrastive"] = {"chance": columns}
         return {name: found[name] for name in self.objectives}
 
+    def blind(self, model: nn.Module, examples: Sequence[SeriesRow]) -> tuple[Columns, Columns]:
+        """Return what the model says of the rows, and of them with other hidden values."""
+        return blindness(self.masks, assert_pretrainer(model), self.collate(examples))
+
     def shown(self, model: nn.Module, examples: Sequence[SeriesRow]) -> pd.DataFrame:
         """Return values, what was hidden, and what the model says: a line for each of them."""
-        pretrainer, frames = assert_pretrainer(model), []
-        for objective in (name for name in GUESSING if name in self.objectives):
-            for example in examples:
-                hidden = self.hidden(objective, example, self._fixed)
-                values, lengths = padded([example.series])
-                with torch.inference_mode():
-                    look = pretrainer(values, lengths, torch.from_numpy(hidden)[None])
-                time, channels = example.series.shape
-                frame = pd.DataFrame(
-                    {
-                        "objective": objective,
-                        "row": example.row,
-                        "channel": np.tile(self.facts.channels, time),
-                        "step": np.repeat(np.arange(time), channels),
-                        "value": example.series.ravel(),
-                        "hidden": hidden.ravel(),
-                        "model": (values + look.difference)[0].numpy().ravel(),
-                    }
-                )
-                frames.append(frame)
-        return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+        return picture(self.masks, assert_pretrainer(model), examples, self.facts.channels)
 
     def supervision(self, examples: Sequence[SeriesRow], model: nn.Module) -> Supervision:
         """Return what the loss sees of the rows under the masks of evaluation."""
-        guessing = [name for name in GUESSING if name in self.objectives]
-        units = np.full(len(examples), int("contrastive" in self.objectives))
-        for place, example in enumerate(examples):
-            there = ~np.isnan(example.series)
-            hidden = (self.hidden(name, example, self._fixed) for name in guessing)
-            units[place] += sum(int((mask & there).sum()) for mask in hidden)
-        bare = [e.row for e, count in zip(examples, units, strict=True) if not count]
-        return Supervision(
-            unit="hidden values" if guessing else "rows",
-            rows=len(examples),
-            units=int(units.sum()),
-            rows_without_loss=len(bare),
-            tokens=sum(map(self.tokens, examples)),
-            truncated_rows=0,
-            limit=None,
-            unknown_tokens=0,
-            empty_rows=0,
-            labels={},
-            examples={"rows_without_loss": tuple(bare[:5])} if bare else {},
-        )
+        return census(self.masks, examples)
 
     def save(self, model: nn.Module, folder: Path) -> None:
         """Write the encoder as a Transformers folder with the code that loads it."""
         save_series(assert_pretrainer(model).encoder, folder)
 
-    def hidden(self, purpose: str, example: SeriesRow, seed: int) -> Array:
-        """Return what of a row is hidden for a purpose, `[time, channels]`.
-
-        Args:
-            purpose: An objective that guesses, or `view` for the second view.
-            example: The row.
-            seed: Of the chance beside purpose and row.
-        """
-        time, channels = example.series.shape
-        if purpose == "forecast":
-            return last_steps(self.section.forecast_steps, time, channels)
-        chance = generator(seed, purpose, example.row)
-        return draw_mask(self.section.mask, time, channels, chance)
+    @property
+    def masks(self) -> Masks:
+        """What is hidden of each row."""
+        return Masks(self.section, self.seed)
 
     def _terms(
         self, model: SeriesPretrainer, batch: MaskedBatch
     ) -> tuple[dict[str, Terms], list[Tensor]]:
         """Return the terms of the objectives that guess, and the two views if they are wanted."""
-        device = model.reconstruction.weight.device
+        device = model.encoder.device
         values, lengths = batch.values.to(device), batch.lengths.to(device)
         there = observed(values, lengths)
         # One draw for a batch, from the generator that checkpoints keep; none in evaluation.
-        seed = int(torch.randint(2**63 - 1, ())) if model.training else self._fixed
-        passes = [name for name in GUESSING if name in self.objectives]
-        if "contrastive" in self.objectives:
-            passes = [*dict.fromkeys(["reconstruction", *passes]), "view"]
-        terms, views = {}, {}
-        for purpose in passes:
-            hidden = self._masks(purpose, batch, seed).to(device)
+        drawn = int(torch.randint(2**63 - 1, ())) if model.training else None
+        terms, views = {}, []
+        for purpose in self.masks.purposes:
+            hidden = self.masks.of_batch(purpose, batch, drawn).to(device)
             look = model(values, lengths, hidden)
             if purpose in self.objectives:
                 terms[purpose] = guessed(look, hidden, there)
-            if look.embedding is not None and purpose != "forecast":
-                views[purpose] = look.embedding
-        return terms, list(views.values())
-
-    def _masks(self, purpose: str, batch: MaskedBatch, seed: int) -> Tensor:
-        hidden = np.zeros(batch.values.shape, dtype=bool)
-        for place, (row, length) in enumerate(zip(batch.rows, batch.lengths.tolist(), strict=True)):
-            example = SeriesRow(row, batch.values[place, :length].numpy())
-            hidden[place, :length] = self.hidden(purpose, example, seed)
-        return torch.from_numpy(hidden)
+            if look.embedding is not None and purpose in ("reconstruction", VIEW):
+                views.append(look.embedding)
+        return terms, views
 
     def _groups(self, rows: int) -> list[Array]:
         size = self.section.training.per_device_train_batch_size
         return beside(rows, size, generator(self.seed, "views", rows))
-
-    @property
-    def _fixed(self) -> int:
-        return derive(self.seed, "masks of evaluation")
 
 
 def _is_head(name: str) -> bool:

@@ -56,6 +56,10 @@ class PretrainingTask(TrainingTask, Protocol):
         """Return for each objective the columns of guesses that need no model, by their name."""
         ...
 
+    def blind(self, model: nn.Module, examples: Sequence[Example]) -> tuple[Columns, Columns]:
+        """Return what the model says of the examples, and of them with other hidden values."""
+        ...
+
     def shown(self, model: nn.Module, examples: Sequence[Example]) -> pd.DataFrame:
         """Return what the model makes of the examples, for a picture; empty if there is none."""
         ...

@@ -21,8 +21,8 @@ class Look:
     """What the model makes of series of which it saw a part.
 
     Args:
-        difference: Reconstruction minus value, in units of the series, 0 where there is no value:
-            `[rows, time, channels]`.
+        difference: Reconstruction minus value, in units of the series, 0 where there is no value,
+            and everywhere if nothing is reconstructed: `[rows, time, channels]`.
         scale: What a difference is measured against: `[channels]`, or `[rows, 1, channels]`.
         embedding: Direction of each series, of length 1: `[rows, width]`; None without projection.
     """
@@ -42,14 +42,17 @@ class SeriesPretrainer(nn.Module):
 
     Args:
         encoder: The encoder.
+        guesses: True to have the head that fills in.
         projects: True to have the projection (two layers, Chen et al. 2020).
     """
 
-    def __init__(self, encoder: SeriesEncoder, *, projects: bool) -> None:
+    def __init__(self, encoder: SeriesEncoder, *, guesses: bool, projects: bool) -> None:
         super().__init__()
         config = encoder.config
         self.encoder = encoder
-        self.reconstruction = nn.Linear(config.width, config.patch * config.channels)
+        self.reconstruction: nn.Module | None = None
+        if guesses:
+            self.reconstruction = nn.Linear(config.width, config.patch * config.channels)
         self.projection: nn.Module | None = None
         if projects:
             layers = nn.Linear(config.width, config.width), nn.Linear(config.width, config.width)
@@ -66,13 +69,14 @@ class SeriesPretrainer(nn.Module):
         there = observed(values, lengths)
         seen = there & ~hidden
         states, mask = self.encoder(values, lengths, seen)
-        found = self.reconstruction(states).float().flatten(1)
-        found = found.unflatten(1, (-1, values.shape[2]))[:, : values.shape[1]]
-        level = self.encoder.scaler.level
-        center, spread = level(values, seen)
-        _, scale = level(values, there)
-        # The encoder knows no more of the level than what it sees; of a flat part that is all.
-        away = found * torch.where(spread.isinf(), 0, spread) + (center - values)
+        away = torch.zeros_like(values)
+        if self.reconstruction is not None:
+            found = self.reconstruction(states).float().flatten(1)
+            found = found.unflatten(1, (-1, values.shape[2]))[:, : values.shape[1]]
+            # It knows no more of the level than what it sees; of a flat part that is all.
+            center, spread = self.encoder.scaler.level(values, seen)
+            away = found * torch.where(spread.isinf(), 0, spread) + (center - values)
+        _, scale = self.encoder.scaler.level(values, there)
         embedding = None
         if self.projection is not None:
             mean = (states * mask[..., None]).sum(dim=1) / mask.sum(dim=1, keepdim=True)
