@@ -102,7 +102,8 @@ def test_curves_of_all_seeds_have_the_colour_and_the_key_of_their_arm(seeded):
     assert [key.key for key in found.keys] == ["standard", "lora"]
     colours = {}
     for trace in found.panels[0].figure["data"]:
-        colours.setdefault(trace["legendgroup"], set()).add(trace["line"]["color"])
+        look = trace.get("line") or trace["marker"]
+        colours.setdefault(trace["legendgroup"], set()).add(look["color"])
     assert all(len(found) == 1 for found in colours.values())
     assert "LoRA, rank 8, seed 43" in set(found.table["run"])
 

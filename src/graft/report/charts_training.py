@@ -124,7 +124,8 @@ def _changes(
     marks, lines = list[Figure](), list[Figure]()
     for name in runs:
         found, style = (changes or {}).get(name, ()), styles[name]
-        marks += change_marks(found, axis, height, style.colour, style.title)
+        own = change_marks(found, axis, height, style.colour, style.title)
+        marks += [{**mark, "legendgroup": style.name} for mark in own]
         lines += change_lines(found, axis, style.colour)
     return marks, lines
 

@@ -64,9 +64,14 @@ class Padded(Protocol):
     """
 
     @property
-    def values(self) -> Tensor: ...  # noqa: D102
+    def values(self) -> Tensor:
+        """The values, `[rows, time, channels]`."""
+        ...
+
     @property
-    def lengths(self) -> Tensor: ...  # noqa: D102
+    def lengths(self) -> Tensor:
+        """Time steps of each series, `[rows]`."""
+        ...
 
 
 class ReadsSeries:
