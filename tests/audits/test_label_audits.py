@@ -12,6 +12,7 @@ from graft.audits.agreement import compare
 from graft.audits.artefact import CHECKS as ARTEFACT
 from graft.audits.contract import run_checks
 from graft.audits.degenerate import CHECKS as DEGENERATE
+from graft.audits.distinct import CHECKS as DISTINCT
 from graft.audits.evidence import DataEvidence
 from graft.audits.tables import DATA_CHECKS
 from graft.config.data import DataSection
@@ -125,7 +126,7 @@ def test_the_artefact_is_compared_in_the_unit_of_the_label(asked, kind):
     size = UNIT if kind == REGRESSION else 1.0
     near = test.assign(**{name: test[name] + 2e-5 * size for name in scores(test)})
     far = test.assign(**{name: test[name] + 1e-3 * size for name in scores(test)})
-    equal, differs = ARTEFACT[0], ARTEFACT[3]
+    equal, differs = ARTEFACT[0], DISTINCT[0]
     assert equal.name == "artefact_equivalence"
     assert asked(near, equal, in_memory=test)[equal.name].status is Status.passed
     found = asked(far, equal, in_memory=test)[equal.name]

@@ -98,10 +98,10 @@ def test_a_permutation_tells_runs_apart_and_equal_ones_not():
     good, bad = columns(skill=2.0), columns(skill=0.2)
     for item in multi_label_measures(4)[:5]:
         rng = generator(1, "test", item.metric.name)
-        p = permutation(item, good, bad, rng=rng, resamples=200)
+        p = permutation(item, [good], [bad], rng=rng, resamples=200)
         assert p is not None
         assert p < 0.05, item.metric.name
-        assert permutation(item, good, good, rng=rng, resamples=50) == 1.0
+        assert permutation(item, [good], [good], rng=rng, resamples=50) == 1.0
 
 
 def test_a_missing_probability_is_not_measured():
