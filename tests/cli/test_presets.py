@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from importlib.resources import files
 
+import pandas as pd
 import pytest
 from pydantic import BaseModel
 
@@ -18,6 +19,7 @@ from graft.config.series import EncoderSection, SeriesSection
 from graft.data.readers import read_table
 from graft.synthetic.compatibility import write_compatibility
 from graft.synthetic.matches import write_matches
+from graft.synthetic.regimes import write_regimes
 
 NAMES = sorted(
     file.name.removesuffix(".yaml")
@@ -27,7 +29,7 @@ NAMES = sorted(
 
 
 def test_the_presets_are_there():
-    assert {"pairs", "classification", "demo-pairs", "demo-match"} <= set(NAMES)
+    assert {"pairs", "classification", "series", "demo-pairs", "demo-match", "demo-regime"} <= set(NAMES)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -125,13 +127,14 @@ def test_a_comment_of_prose_stays_a_comment():
     )
 
 
-@pytest.mark.parametrize("kind", ["pairs", "match"])
+@pytest.mark.parametrize("kind", ["pairs", "match", "regime"])
 @pytest.mark.parametrize("quick", [False, True])
 def test_a_demo_reads_what_its_generator_writes(kind, quick, tmp_path):
-    write = write_matches if kind == "match" else write_compatibility
-    train, _ = write(tmp_path, 1)
+    writers = {"pairs": write_compatibility, "match": write_matches, "regime": write_regimes}
+    train, *_ = writers[kind](tmp_path, 1)
     path = tmp_path / "demo.yaml"
     path.write_text(preset(f"demo-{kind}"), encoding="utf-8")
     data = load_recipe(path, QUICK[kind] if quick else ()).recipe.data
     wanted = {*data.columns.values(), *data.texts, *data.table, *data.slices}
-    assert wanted == set(read_table(train).frame)
+    wanted |= set(data.series.channels)
+    assert wanted == set(pd.read_parquet(train) if kind == "regime" else read_table(train).frame)

@@ -1,7 +1,8 @@
-"""`graft demo`: the whole thing on generated rows, with the embedded model."""
+"""`graft demo`: the whole thing on generated rows."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -14,8 +15,11 @@ from graft.cli.run import run_recipe
 from graft.core.files import write_text
 
 Kind = Annotated[
-    Literal["pairs", "match"],
-    typer.Argument(help="pairs of texts, or match: a classification of texts and table."),
+    Literal["pairs", "match", "regime"],
+    typer.Argument(
+        help="pairs of texts; match: a classification of texts and table; regime: series, and what "
+        "pretraining buys."
+    ),
 ]
 Folder = Annotated[Path, typer.Option("--output", metavar="DIR", help="Where everything goes.")]
 Quick = Annotated[bool, typer.Option("--quick", help="One epoch of adapting.")]
@@ -27,7 +31,10 @@ QUICK = {
         "fusion.fused.method=average",
         "evaluation.clusters=false",
     ),
+    "regime": ("seeds=1", "pretrain.training.num_train_epochs=3", "evaluation.clusters=false"),
 }
+# Where the generated rows lie.
+ROWS = {"pairs": "demo-data", "match": "demo-match-data", "regime": "demo-regime-data"}
 SEED = 42
 
 
@@ -41,15 +48,21 @@ def demo(
     """Run everything on generated rows.
 
     The embedded model on rows whose words mislead: pairs of flatmates, fully fine-tuned and with
-    LoRA; or nurses and hospitals, texts and table, against TF-IDF.
+    LoRA; or nurses and hospitals, texts and table, against TF-IDF. Or windows of a market: an
+    encoder pretrained without labels, against one from scratch, with five seeds.
     """
     with answering(json, quiet) as output:
         from graft.synthetic.compatibility import write_compatibility
         from graft.synthetic.matches import write_matches
+        from graft.synthetic.regimes import write_regimes
 
-        write = write_matches if kind == "match" else write_compatibility
-        data = folder / ("demo-match-data" if kind == "match" else "demo-data")
-        write(data, SEED)
+        writers: dict[str, Callable[[Path, int], object]] = {
+            "pairs": write_compatibility,
+            "match": write_matches,
+            "regime": write_regimes,
+        }
+        data = folder / ROWS[kind]
+        writers[kind](data, SEED)
         recipe = data / f"demo-{kind}.yaml"
         write_text(recipe, preset(f"demo-{kind}"))
         name = f"demo-{kind}-quick" if quick else f"demo-{kind}"
