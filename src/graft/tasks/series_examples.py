@@ -56,17 +56,17 @@ class SeriesBatch:
 
 
 class Padded(Protocol):
-    """A batch of series.
-
-    Attributes:
-        values: `[rows, time, channels]`.
-        lengths: Time steps of each row, `[rows]`.
-    """
+    """A batch of series, padded to the longest."""
 
     @property
-    def values(self) -> Tensor: ...  # noqa: D102
+    def values(self) -> Tensor:
+        """`[rows, time, channels]`."""
+        ...
+
     @property
-    def lengths(self) -> Tensor: ...  # noqa: D102
+    def lengths(self) -> Tensor:
+        """Time steps of each row, `[rows]`."""
+        ...
 
 
 class ReadsSeries:
