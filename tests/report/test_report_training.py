@@ -4,8 +4,10 @@ from dataclasses import replace
 
 import pytest
 
+from graft.core.ledger import StateChange
 from graft.report.evidence import read_evidence
-from graft.report.training import movement, summary
+from graft.report.palette import run_styles
+from graft.report.training import movement, summary, training_charts
 
 
 @pytest.fixture
@@ -46,3 +48,34 @@ def test_a_tensor_that_does_not_follow_the_plan_is_named(lora, changes, word):
 def test_trained_tensors_come_first_in_the_table(lora):
     table = summary(lora).tensors
     assert table.rows[0][4] == "trained" and table.total == 76
+
+
+def test_a_thaw_is_a_dotted_line_in_the_curves_and_what_stays_frozen_is_none(written):
+    evidence = read_evidence(written)
+    styles = run_styles(evidence.index.runs, evidence.index.base_run)
+    still = StateChange(0, 0, "phase 0 from epoch 0: head trainable; encoder frozen")
+    runs = [
+        replace(run, ledger=replace(run.ledger, changes=(still, *run.ledger.changes)))
+        for run in evidence.runs
+        if run.ledger
+    ]
+    thawed = {run.name for run in runs if len(run.ledger.changes) > 1}
+    assert thawed
+    loss, validation, _ = training_charts(runs, styles)
+    for chart, places in ((loss, [150]), (validation, [2])):
+        assert chart.reading.endswith("Dotted lines are thaws, each in the colour of its run.")
+        for panel in chart.panels:
+            lines = panel.figure["layout"]["shapes"]
+            assert [line["x0"] for line in lines] == places * len(thawed)
+            colours = {styles[name].colour for name in thawed}
+            assert {line["line"]["color"] for line in lines} == colours
+    marks = [trace for trace in loss.panels[0].figure["data"] if trace["mode"] == "markers"]
+    words = " ".join(word for mark in marks for word in mark["hovertext"])
+    assert "encoder frozen" in words and "thawed group lower" in words
+
+
+def test_without_a_ledger_the_curves_have_no_lines(written):
+    evidence = read_evidence(written)
+    styles = run_styles(evidence.index.runs, evidence.index.base_run)
+    loss, validation, _ = training_charts([replace(r, ledger=None) for r in evidence.runs], styles)
+    assert "thaws" not in loss.reading + validation.reading

@@ -183,7 +183,9 @@ class AttentionLayer(nn.Module):
         # Attention does not change with a bias of the keys, so it would never be trained.
         self.key = nn.Linear(width, width, bias=False)
         self.output = nn.Linear(width, width)
-        self.expand, self.contract = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
+        self.feedforward = nn.Sequential(
+            nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width)
+        )
         self.dropout = nn.Dropout(config.dropout)
 
     def forward(self, states: Tensor, mask: Tensor) -> Tensor:
@@ -195,7 +197,7 @@ class AttentionLayer(nn.Module):
         )
         found = scaled_dot_product_attention(query, key, value, attn_mask=mask[:, None, None])
         states = states + self.dropout(self.output(found.transpose(1, 2).flatten(2)))
-        inner = self.contract(gelu(self.expand(self.feedforward_norm(states))))
+        inner = self.feedforward(self.feedforward_norm(states))
         out: Tensor = states + self.dropout(inner)
         return out
 
