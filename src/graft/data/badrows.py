@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+import pandas as pd
+
 from graft.core.errors import DataError, Problem
 
 OnBadRows = Literal["stop", "drop"]
@@ -22,6 +25,19 @@ class BadRow:
     """
 
     row: int
+    what: str
+    fix: str
+
+
+@dataclass(frozen=True)
+class BadCell:
+    """What stands in a cell whose content could not be read.
+
+    Args:
+        what: What is wrong with it.
+        fix: What to do about it.
+    """
+
     what: str
     fix: str
 
@@ -64,6 +80,22 @@ def settle(name: str, bad: list[BadRow], on_bad_rows: OnBadRows) -> tuple[str, .
     rows = f"{count} row{'s' if count != 1 else ''}"
     notes = [f"{name}: {rows} left out (on_bad_rows is 'drop')"]
     return (*notes, *(f"{p.where}: {p.what}" for p in listed(name, bad)))
+
+
+def bad_cells(frame: pd.DataFrame, rows: np.ndarray) -> list[BadRow]:
+    """Return the rows with a cell that could not be read.
+
+    Args:
+        frame: Rows.
+        rows: [N] row numbers for the errors.
+    """
+    return [
+        BadRow(int(row), f"{name} {cell.what}", cell.fix)
+        for name in frame.columns
+        if frame[name].dtype == object
+        for row, cell in zip(rows, frame[name], strict=True)
+        if isinstance(cell, BadCell)
+    ]
 
 
 def shown(value: object) -> str:

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from graft.data.badrows import BadRow, shown
+from graft.data.badrows import BadRow, bad_cells, shown
 from graft.data.cells import MISSING, is_empty, is_missing, number_of, word_of
 from graft.data.classes import class_names
 from graft.data.columns import SPAN_ROLES
 from graft.data.normal_form import is_blank
 from graft.data.reading import PAIRS, Layout
-from graft.data.series import COLUMN, series_of, unread_cells
+from graft.data.series import COLUMN, series_of
 from graft.data.tabular import names_of, numbers_of
 from graft.data.times import times_of
 from graft.data.windows import backward
@@ -54,9 +54,9 @@ def check_rows(
         >>> clean["label"].tolist(), [item.what for item in bad]
         ([1.0], ["sentence1 is empty: ' '", "label is 'yes', not a number"])
     """
-    unread = unread_cells(frame, rows)
-    frame, rows = _without(unread, frame, rows)
-    clean, bad = frame.copy(), list(unread)
+    unreadable = bad_cells(frame, rows)
+    frame, rows = _without(unreadable, frame, rows)
+    clean, bad = frame.copy(), list(unreadable)
     for name in frame.columns:
         clean[name], found = _column(frame[name], rows, label_range, layout)
         bad += found

@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from graft.data.badrows import shown
+from graft.data.badrows import BadCell, shown
 from graft.data.cells import is_empty, measures_of, word_of
 from graft.data.grids import Grid, grid_of
 from graft.data.readers import Table
-from graft.data.series import Unread
 from graft.data.times import times_of
 
 TIMESTAMPS = ("timestamp", "time", "date", "datetime", "ds")
@@ -83,7 +82,7 @@ def items_of(table: Table, columns: LongColumns, series: str) -> tuple[Table, pd
     wrong = [_wrong(lines, part) for part in parts]
     grid = grid_of([lines.times[part] for part, what in zip(parts, wrong, strict=True) if not what])
     cells = [
-        Unread(f"of item {shown(item)} {what}", "mend these lines, or take the item out")
+        BadCell(f"of item {shown(item)} {what}", "mend these lines, or take the item out")
         if what
         else grid.filled(lines.times[part], lines.values[part])
         for item, part, what in zip(lines.items, parts, wrong, strict=True)
@@ -145,7 +144,7 @@ def _wrong(lines: _Lines, part: slice) -> str:
 
 
 def _constant(cells: pd.Series[Any], lines: _Lines, parts: list[slice]) -> pd.Series[Any]:
-    """Return the one value of each item, `Unread` where there are two."""
+    """Return the one value of each item, `BadCell` where there are two."""
     codes = pd.factorize(cells.map(word_of))[0][lines.order]
     kept: list[object] = []
     for item, part in zip(lines.items, parts, strict=True):
@@ -157,7 +156,7 @@ def _constant(cells: pd.Series[Any], lines: _Lines, parts: list[slice]) -> pd.Se
             one, two = (shown(cells.iloc[at]) for at in (first, lines.order[place]))
             rows = lines.rows[[part.start, place]]
             what = f"of item {shown(item)} is {one} (row {rows[0]}) and {two} (row {rows[1]})"
-            kept[-1] = Unread(what, "give all lines of an item the same value")
+            kept[-1] = BadCell(what, "give all lines of an item the same value")
     return pd.Series(kept, dtype=object)
 
 
@@ -165,7 +164,7 @@ def _notes(
     name: str,
     lines: _Lines,
     parts: list[slice],
-    cells: list[np.ndarray | Unread],
+    cells: list[np.ndarray | BadCell],
     grid: Grid,
 ) -> list[str]:
     """Return what a person should know about the grid of the timestamps."""

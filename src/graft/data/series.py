@@ -6,32 +6,18 @@ import hashlib
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from graft.core.errors import Problem
-from graft.data.badrows import BadRow, shown
+from graft.data.badrows import BadCell, BadRow, shown
 
 COLUMN = "series"
 
 
-@dataclass(frozen=True)
-class Unread:
-    """What stands in a cell whose content could not be read.
-
-    Args:
-        what: What is wrong with it.
-        fix: What to do about it.
-    """
-
-    what: str
-    fix: str
-
-
-def as_series(value: object) -> np.ndarray | Unread:
+def as_series(value: object) -> np.ndarray | BadCell:
     """Return the series that lists `[time][channel]`, or `[time]` of one channel, spell.
 
     Args:
@@ -47,19 +33,19 @@ def as_series(value: object) -> np.ndarray | Unread:
     """
     fix = "write a list of numbers, or a list of time steps that are lists of numbers"
     if not isinstance(value, list | tuple | np.ndarray):
-        return Unread(f"is {shown(value)}, not a list of numbers", fix)
+        return BadCell(f"is {shown(value)}, not a list of numbers", fix)
     try:
         steps = [np.asarray(step, dtype=np.float32) for step in value]
         found = np.stack(steps) if steps else np.empty((0, 1), dtype=np.float32)
     except (TypeError, ValueError) as error:
-        return Unread(f"is no list of numbers: {error}", fix)
+        return BadCell(f"is no list of numbers: {error}", fix)
     found = found[:, None] if found.ndim == 1 else found
     if found.ndim != 2:
-        return Unread(f"has {found.ndim} levels of lists, not [time][channel]", fix)
+        return BadCell(f"has {found.ndim} levels of lists, not [time][channel]", fix)
     return np.ascontiguousarray(found)
 
 
-def side_by_side(channels: Sequence[np.ndarray], names: Sequence[str]) -> np.ndarray | Unread:
+def side_by_side(channels: Sequence[np.ndarray], names: Sequence[str]) -> np.ndarray | BadCell:
     """Return the series of which each array is a channel.
 
     Example:
@@ -71,24 +57,8 @@ def side_by_side(channels: Sequence[np.ndarray], names: Sequence[str]) -> np.nda
     lengths = {name: len(channel) for name, channel in zip(names, channels, strict=True)}
     if len(set(lengths.values())) > 1:
         fix = "give all channels of a row the same length"
-        return Unread(f"has channels of different lengths: {lengths}", fix)
+        return BadCell(f"has channels of different lengths: {lengths}", fix)
     return np.ascontiguousarray(np.stack(channels, axis=1), dtype=np.float32)
-
-
-def unread_cells(frame: pd.DataFrame, rows: np.ndarray) -> list[BadRow]:
-    """Return the rows with a cell that could not be read.
-
-    Args:
-        frame: Rows.
-        rows: [N] row numbers for the errors.
-    """
-    return [
-        BadRow(int(row), f"{name} {cell.what}", cell.fix)
-        for name in frame.columns
-        if frame[name].dtype == object
-        for row, cell in zip(rows, frame[name], strict=True)
-        if isinstance(cell, Unread)
-    ]
 
 
 def series_of(column: pd.Series[Any], rows: np.ndarray) -> list[BadRow]:

@@ -12,10 +12,11 @@ import pandas as pd
 from graft.config.recipe import DataSection
 from graft.config.series import SeriesSection
 from graft.core.errors import DataError, Problem
+from graft.data.badrows import BadCell
 from graft.data.columns import CUSTOMARY, SPAN_ROLES, missing_column
 from graft.data.long_tables import TIMESTAMPS, LongColumns, items_of
 from graft.data.readers import Table
-from graft.data.series import COLUMN, Unread, as_series, side_by_side
+from graft.data.series import COLUMN, as_series, side_by_side
 from graft.data.wide_tables import step_columns, wide_series
 
 
@@ -27,7 +28,7 @@ def series_column(section: SeriesSection) -> str:
 def series_table(table: Table, section: DataSection) -> Table:
     """Return the table with a row for each series, which stands in one column as an array.
 
-    What cannot be read stands there as `Unread`, and is told with all else that is wrong.
+    What cannot be read stands there as `BadCell`, and is told with all else that is wrong.
 
     Args:
         table: Records of a file.
@@ -72,15 +73,15 @@ def _from_lists(table: Table, asked: SeriesSection) -> Table:
     return _with(table, asked, series, asked.channels)
 
 
-def _of_lists(cells: Sequence[Any], names: Sequence[str]) -> np.ndarray | Unread:
+def _of_lists(cells: Sequence[Any], names: Sequence[str]) -> np.ndarray | BadCell:
     channels = []
     for cell, name in zip(cells, names, strict=True):
         found = as_series(cell)
-        if isinstance(found, Unread):
-            return Unread(f"channel '{name}' {found.what}", found.fix)
+        if isinstance(found, BadCell):
+            return BadCell(f"channel '{name}' {found.what}", found.fix)
         if found.shape[1] != 1:
             fix = "name it as data.series.column if it holds whole series"
-            return Unread(f"channel '{name}' holds a list of lists, not of numbers", fix)
+            return BadCell(f"channel '{name}' holds a list of lists, not of numbers", fix)
         channels.append(found[:, 0])
     return side_by_side(channels, names)
 
@@ -130,7 +131,7 @@ def _one_of(table: Table, key: str, named: str | None, customary: Sequence[str])
 def _with(
     table: Table,
     asked: SeriesSection,
-    series: Sequence[np.ndarray | Unread],
+    series: Sequence[np.ndarray | BadCell],
     drop: Sequence[str],
 ) -> Table:
     column: pd.Series[Any] = pd.Series(list(series), index=table.frame.index, dtype=object)

@@ -9,8 +9,8 @@ from itertools import islice
 import numpy as np
 import pandas as pd
 
-from graft.data.badrows import BadRow, shown
-from graft.data.series import COLUMN, Unread, side_by_side
+from graft.data.badrows import BadCell, BadRow, shown
+from graft.data.series import COLUMN, side_by_side
 from graft.data.text_formats import Records, UnreadableError
 
 _MISSING = ("?", "nan", "")
@@ -122,10 +122,10 @@ def _records(part: list[tuple[int, str]], header: Header) -> Records:
         pieces = line.split(":")
         label = pieces.pop().strip() if header.labelled else ""
         found = _series(pieces, header)
-        if not isinstance(found, Unread) and header.classes and label not in header.classes:
+        if not isinstance(found, BadCell) and header.classes and label not in header.classes:
             what = f"ends in the class {label!r}, which @classLabel does not name"
-            found = Unread(what, f"the classes are {list(header.classes[:20])}")
-        if isinstance(found, Unread):
+            found = BadCell(what, f"the classes are {list(header.classes[:20])}")
+        if isinstance(found, BadCell):
             bad.append(BadRow(row, found.what, found.fix))
             continue
         series.append(found)
@@ -137,12 +137,12 @@ def _records(part: list[tuple[int, str]], header: Header) -> Records:
     return Records(frame, np.asarray(rows, dtype=np.int64), tuple(bad))
 
 
-def _series(pieces: list[str], header: Header) -> np.ndarray | Unread:
+def _series(pieces: list[str], header: Header) -> np.ndarray | BadCell:
     channels = []
     if header.channels is not None and len(pieces) != header.channels:
         label = " and a class" if header.labelled else ""
         what = f"has {len(pieces)} channels, the header says {header.channels}"
-        return Unread(what, f"write {header.channels} channels{label}, parted by ':'")
+        return BadCell(what, f"write {header.channels} channels{label}, parted by ':'")
     for place, piece in enumerate(pieces, start=1):
         values = piece.split(",")
         words = ["nan" if value.strip().lower() in _MISSING else value for value in values]
@@ -150,11 +150,13 @@ def _series(pieces: list[str], header: Header) -> np.ndarray | Unread:
             channels.append(np.array(words, dtype=np.float64))
         except ValueError:
             odd = next(value for value in words if not _is_number(value))
-            return Unread(f"channel {place} holds {shown(odd)}", "write a number, or ? if it lacks")
+            return BadCell(
+                f"channel {place} holds {shown(odd)}", "write a number, or ? if it lacks"
+            )
     found = side_by_side(channels, [f"channel_{place + 1}" for place in range(len(channels))])
-    if not isinstance(found, Unread) and header.steps not in (None, len(found)):
+    if not isinstance(found, BadCell) and header.steps not in (None, len(found)):
         what = f"has {len(found)} time steps, the header says {header.steps}"
-        return Unread(what, "correct the line, or write @equalLength false")
+        return BadCell(what, "correct the line, or write @equalLength false")
     return found
 
 

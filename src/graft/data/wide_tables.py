@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 
 from graft.core.errors import DataError, Problem
-from graft.data.badrows import shown
+from graft.data.badrows import BadCell, shown
 from graft.data.cells import measures_of
-from graft.data.series import Unread, side_by_side, without_tail
+from graft.data.series import side_by_side, without_tail
 
 Step = tuple[int, str]
 
@@ -35,7 +35,7 @@ def step_columns(existing: Sequence[str], pattern: str) -> list[Step]:
 
 def wide_series(
     frame: pd.DataFrame, channels: Mapping[str, list[Step]], name: str
-) -> list[np.ndarray | Unread]:
+) -> list[np.ndarray | BadCell]:
     """Return the series of each row; empty cells at its end are no part of it.
 
     Args:
@@ -59,21 +59,21 @@ def wide_series(
     read = {column: measures_of(frame[column]) for columns in names.values() for column in columns}
     odd = {column: wrong for column, (_, wrong) in read.items() if wrong.any()}
     blocks = [np.stack([read[column][0] for column in columns], 1) for columns in names.values()]
-    series: list[np.ndarray | Unread] = []
+    series: list[np.ndarray | BadCell] = []
     for row in range(len(frame)):
         wrong = [column for column, rows in odd.items() if rows[row]]
         whole = side_by_side([block[row] for block in blocks], list(names))
         if wrong:
-            series.append(_unread(wrong, frame[wrong[0]].iloc[row]))
+            series.append(_bad(wrong, frame[wrong[0]].iloc[row]))
         else:
-            series.append(whole if isinstance(whole, Unread) else without_tail(whole))
+            series.append(whole if isinstance(whole, BadCell) else without_tail(whole))
     return series
 
 
-def _unread(columns: list[str], cell: object) -> Unread:
+def _bad(columns: list[str], cell: object) -> BadCell:
     more = f", nor do {len(columns) - 1} more steps" if len(columns) > 1 else ""
     what = f"holds {shown(cell)} in '{columns[0]}', no number{more}"
-    return Unread(what, "write a number, or leave the cell empty")
+    return BadCell(what, "write a number, or leave the cell empty")
 
 
 def _step_problems(channels: Mapping[str, list[Step]], name: str) -> list[Problem]:
