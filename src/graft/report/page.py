@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from graft.core.errors import Problem, RunFolderError
+from graft.core.pretraining import NAME
 from graft.core.scores import Metric, Score
 from graft.metrics import catalogue
 from graft.report import words
@@ -27,6 +28,7 @@ from graft.report.findings import places, statuses
 from graft.report.mistakes import mistakes
 from graft.report.palette import run_styles
 from graft.report.predictions import Frames, Styles, readable
+from graft.report.pretraining_page import pretraining_sentence
 from graft.report.rendering import write_page
 from graft.report.results import (
     all_metrics,
@@ -139,6 +141,7 @@ def context(evidence: Evidence) -> dict[str, Any]:
         "leakage_sentence": words.leakage_sentence(leakage),
         "clean_figures": words.clean_figures(evidence),
         "leakage_known": leakage is not None,
+        "pretraining": pretraining_sentence(evidence.paths.pretraining),
         "inverted": words.inverted_reference(evidence),
         "reference": _reference(evidence),
         "explanations": [
@@ -180,7 +183,12 @@ def _reference(evidence: Evidence) -> str:
 
 def _titles(evidence: Evidence) -> dict[str, str]:
     """Return what findings can be about, in the order of the page."""
-    return {"data": "Data", **{run.name: run.title for run in evidence.runs}, "recipe": "Recipe"}
+    return {
+        "data": "Data",
+        NAME: "Pretraining",
+        **{run.name: run.title for run in evidence.runs},
+        "recipe": "Recipe",
+    }
 
 
 def _run_score(evidence: Evidence, name: str, metric: str) -> Score | None:
