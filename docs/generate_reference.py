@@ -37,6 +37,7 @@ KEYS_OF_MAPPINGS = {
     "arms": "NAME",
     "fusion": "NAME",
     "data.columns": "ROLE",
+    "pretrain.objectives": "OBJECTIVE",
     "accept": "FINDING",
     "published.figures": "RUN",
     "published.figures.RUN": "METRIC",

@@ -29,7 +29,9 @@ NAMES = sorted(
 
 
 def test_the_presets_are_there():
-    assert {"pairs", "classification", "series", "demo-pairs", "demo-match", "demo-regime"} <= set(NAMES)
+    assert {"pairs", "classification", "series", "demo-pairs", "demo-match", "demo-regime"} <= set(
+        NAMES
+    )
 
 
 @pytest.mark.parametrize("name", NAMES)

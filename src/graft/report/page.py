@@ -7,6 +7,7 @@ from typing import Any
 
 from graft.core.errors import Problem, RunFolderError
 from graft.core.facts import MULTI_LABEL, REGRESSION
+from graft.core.pretraining import NAME
 from graft.core.scores import Metric, Score
 from graft.metrics import catalogue
 from graft.report import words
@@ -31,6 +32,7 @@ from graft.report.findings import places, statuses
 from graft.report.mistakes import mistakes
 from graft.report.palette import run_styles
 from graft.report.predictions import Frames, Styles, readable
+from graft.report.pretraining_page import pretraining_sentence
 from graft.report.reasons import read_runs
 from graft.report.rendering import write_page
 from graft.report.replicates import first_seed, seed_table, seeds_words, training_styles
@@ -172,6 +174,7 @@ def context(evidence: Evidence) -> dict[str, Any]:
         "leakage_sentence": words.leakage_sentence(leakage),
         "clean_figures": words.clean_figures(evidence),
         "leakage_known": leakage is not None,
+        "pretraining": pretraining_sentence(evidence.paths.pretraining),
         "inverted": words.inverted_reference(evidence),
         "reference": _reference(evidence),
         "explanations": [
@@ -226,7 +229,12 @@ def _reference(evidence: Evidence) -> str:
 def _titles(evidence: Evidence) -> dict[str, str]:
     """Return what findings can be about, in the order of the page."""
     trainings = [training for run in evidence.runs for training in run.trainings]
-    return {"data": "Data", **{own.name: own.title for own in trainings}, "recipe": "Recipe"}
+    return {
+        "data": "Data",
+        NAME: "Pretraining",
+        **{own.name: own.title for own in trainings},
+        "recipe": "Recipe",
+    }
 
 
 def _run_score(evidence: Evidence, name: str, metric: str) -> Score | None:

@@ -124,6 +124,14 @@ def headline(comparison: Comparison) -> str:
     return f"It did not learn: no better than guesses without a model in {_named(found)}."
 
 
+def pretraining_sentence(paths: PretrainingPaths) -> str:
+    """Return that the base of an experiment was pretrained, and what it learned; empty if not."""
+    if not paths.comparison.is_file():
+        return ""
+    found = headline(read_json(paths.comparison, Comparison))
+    return f"The base was pretrained first, on rows without labels. {found}"
+
+
 def _less(items: Sequence[PairedDifference]) -> str:
     return listed(
         [

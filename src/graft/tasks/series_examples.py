@@ -56,12 +56,7 @@ class SeriesBatch:
 
 
 class Padded(Protocol):
-    """A batch of series.
-
-    Attributes:
-        values: `[rows, time, channels]`.
-        lengths: Time steps of each row, `[rows]`.
-    """
+    """A batch of series, padded to the longest."""
 
     @property
     def values(self) -> Tensor:
