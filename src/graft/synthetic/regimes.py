@@ -1,8 +1,9 @@
-"""Market regimes: how a price swings decides the class, not where it stands or how far it goes.
+"""Market regimes: the rhythm of a price decides the class, not where it stands or how far it goes.
 
 Windows of 105 bars, each with its open, high, low and close. Somewhere in the window the price
-begins to swing, and each regime has a swing of its own form. Height, length, direction and onset
-of the swings are drawn alike for all regimes; drift, a random walk and noise lie over them.
+begins to go up and down between two edges, by fast legs and by slow ones. Each regime has as many
+fast as slow legs, of the same heights; what differs is for how many legs a pace is kept. Drift, a
+random walk and noise lie over them.
 """
 
 from __future__ import annotations
@@ -23,60 +24,53 @@ STEPS = 105
 CHANNELS = ("open", "high", "low", "close")
 # Ticks within a bar, of which the first is its open and the last its close.
 TICKS = 6
-# One swing as (share of its length, level); made free of level and height below.
-SWINGS = {
-    "consolidation": ((0.0, -1), (0.06, 1), (0.5, 1), (0.56, -1), (1.0, -1)),
-    "retracement": ((0.0, -1), (0.3, 1), (0.45, 0), (0.65, 0), (0.8, 1), (1.0, -1)),
-    "expansion": ((0.0, -1), (0.5, -0.7), (0.75, -0.1), (0.92, 1), (1.0, -1)),
-    "reversal": ((0.0, -1), (0.5, 1), (1.0, -1)),
-}
-REGIMES = tuple(SWINGS)
-# Bars, or spreads of the noise; TRUTH.md tells them.
-ONSET, LENGTH, RAMP = (10.0, 40.0), (12.0, 18.0), 3.0
-HEIGHT, WOBBLE = (1.4, 2.3), 0.2
-DRIFT, WALK, ECHO, GUSTS = 2.0, 0.1, 0.4, 0.4
-LEVEL, VOLATILITY = (5.0, 500.0), (0.001, 0.01)
-NOISE = 0.04
-SIZES = {"train": 300, "test": 1000, "unlabelled": 4000}
-_POINTS = 1024
+# Legs in a row that keep their pace.
+RHYTHMS = {"consolidation": 1, "retracement": 2, "reversal": 3, "expansion": 4}
+REGIMES = tuple(RHYTHMS)
+# In bars; TRUTH.md tells them.
+ONSET, FAST, SLOW, UNEVEN, RAMP = (5.0, 30.0), (2.0, 4.0), (7.0, 12.0), 0.2, 3.0
+# In units of the noise.
+HEIGHT, DRIFT, WALK = (1.5, 2.3), 1.5, 0.05
+ECHO, GUSTS = 0.3, 0.3
+LEVEL, UNIT = (5.0, 500.0), (0.001, 0.01)
+NOISE = 0.03
+SIZES = {"train": 240, "test": 1000, "unlabelled": 4000}
 
 TRUTH = """\
 # The truth behind the windows
 
-A window is {steps} bars of {channels}. **The class is the form of the swings**
-that begin somewhere in it and go on to its end:
+A window is {steps} bars of {channels}. Somewhere in it the price begins to go up and
+down between two edges, by fast legs and by slow ones. **The class is the rhythm: for how many legs
+in a row a pace is kept.**
 
-| class | one swing |
-|---|---|
-| consolidation | jumps from one edge of a range to the other, holds it, jumps back, holds |
-| retracement | goes, gives half back, rests, goes again, and returns |
-| expansion | goes ever faster, then collapses |
-| reversal | goes evenly and returns evenly |
+| class | legs in a row | fast (f) and slow (s) |
+|---|---|---|
+{rhythms}
 
-All forms have the same mean and the same spread, so level and range tell nothing. Every
-class has a quarter of the windows. Drawn alike for all of them, each evenly between two bounds:
+All classes have as many fast as slow legs, of the same length and height, so they spend the same
+time at every price and move as fast as often. Every class has a quarter of the windows. Drawn alike
+for all of them, evenly between two bounds:
 
-- first swing: bar {onset[0]:.0f} to {onset[1]:.0f}, from anywhere within a swing;
-- length of a swing: {length[0]:.0f} to {length[1]:.0f} bars, and it wanders a little;
-- half of the windows are upside down;
-- height of the swings: {height[0]} to {height[1]} times the noise.
+- where the legs begin: bar {onset[0]:.0f} to {onset[1]:.0f}, anywhere in the rhythm, up or down;
+- a fast leg: {fast[0]:.0f} to {fast[1]:.0f} bars, a slow one: {slow[0]:.0f} to {slow[1]:.0f}; then
+  each leg is longer or shorter by about {uneven:.0%};
+- their height: a spread of {height[0]} to {height[1]} times the noise.
 
-What lies over them, the same for every class: noise that carries over from bar to bar
-(correlation {echo}), gusts of it (its size wanders), a random walk ({walk} a bar), and a drift of
-up to a few times the noise over the window. Prices lie around {level[0]:.0f} to {level[1]:.0f},
-and one unit of noise is {volatility[0]:.1%} to {volatility[1]:.1%} of the price.
+What lies over them, the same for every class: noise that carries over from bar to bar (correlation
+{echo}), gusts of it (its size wanders), a random walk ({walk} a bar), and a drift of a few times
+the noise over the window. Prices lie around {level[0]:.0f} to {level[1]:.0f}, and one unit of noise
+is {unit[0]:.1%} to {unit[1]:.1%} of the price.
 
 Then {noise:.0%} of the labels are drawn anew at random, so the best accuracy that anything can
-reach is **{best:.1%}**. A reader that is told where in a swing every bar stands, how high the
-swings are and which way up the window is, and has only to pick the form, reaches that. One that
-must find all of this in the noise, but learns from 4,000 labelled windows, reaches about 93%.
+reach is **{best:.1%}**. Who is told where the legs end reads the rhythm from their lengths. Who
+must find them in the noise, but learns from 4,000 labelled windows, reaches about 90%.
 
-`train.parquet` holds {train} windows, `test.parquet` {test}, and `unlabelled.parquet`
-{unlabelled} more of the same kind without their class.
+`train.parquet` holds {train} windows, `test.parquet` {test}, and `unlabelled.parquet` {unlabelled}
+more of the same kind without their class.
 
-What misleads: neither the way from first to last price, nor the range, nor the volatility of a part
-of the window says much about the class. A few hundred labels are too few to learn what a swing
-looks like in noise; the unlabelled windows show it.
+What misleads: neither the way from first to last price, nor the range, nor the volatility says
+anything about the class; it lies in the order of the legs. A few hundred labels are too few to
+learn what a leg looks like in noise; the unlabelled windows show it.
 """
 
 
@@ -88,17 +82,13 @@ class Windows:
         series: [N, 105, 4] prices, float32.
         labels: [N] the class that stands in the file, as a place in `REGIMES`.
         regimes: [N] the class before labels were drawn anew.
-        swings: [N, 105] where in a swing the close of a bar stands, in 0..1.
-        heights: [N, 105] height of the swings, negative upside down, 0 before the first.
-        units: [N] one unit of noise as a share of the price.
+        turns: [N, legs + 1] bars at which the legs begin and end.
     """
 
     series: np.ndarray
     labels: np.ndarray
     regimes: np.ndarray
-    swings: np.ndarray
-    heights: np.ndarray
-    units: np.ndarray
+    turns: np.ndarray
 
 
 def regime_windows(seed: int, part: str, size: int) -> Windows:
@@ -122,13 +112,11 @@ def regime_windows(seed: int, part: str, size: int) -> Windows:
         raise InputError("synthetic data", [problem])
     rng = generator(seed, "regimes", part)
     regimes = rng.permutation(np.arange(size) % len(REGIMES))
-    swings, heights = _swings(size, rng)
-    wave = forms()[regimes[:, None], (swings * _POINTS).astype(int)]
-    prices, units = _prices(heights * wave + _weather(size, rng), rng)
+    legs, turns = _legs(regimes, rng)
+    prices = _prices(legs + _weather(size, rng), rng)
     drawn = rng.integers(len(REGIMES), size=size)
     labels = np.where(rng.random(size) < NOISE, drawn, regimes)
-    last = slice(TICKS - 1, None, TICKS)
-    return Windows(prices, labels, regimes, swings[:, last], heights[:, last], units)
+    return Windows(prices, labels, regimes, turns)
 
 
 def write_regimes(folder: Path, seed: int) -> tuple[Path, Path, Path]:
@@ -158,13 +146,17 @@ def truth() -> str:
     """Return the rules of the generator as Markdown.
 
     Example:
-        >>> "The class is the form of the swings" in truth()
+        >>> "The class is the rhythm" in truth()
         True
     """
+    rhythms = "\n".join(
+        f"| {name} | {count} | {('f' * count + 's' * count) * (5 - count)}… |"
+        for name, count in RHYTHMS.items()
+    )
     return TRUTH.format(
-        steps=STEPS, channels=", ".join(CHANNELS), onset=ONSET, length=LENGTH, height=HEIGHT,
-        echo=ECHO, walk=WALK, level=LEVEL, volatility=VOLATILITY, noise=NOISE,
-        best=best_accuracy(), **SIZES,
+        steps=STEPS, channels=", ".join(CHANNELS), rhythms=rhythms, onset=ONSET, fast=FAST,
+        slow=SLOW, uneven=UNEVEN, height=HEIGHT, echo=ECHO, walk=WALK, level=LEVEL, unit=UNIT,
+        noise=NOISE, best=best_accuracy(), **SIZES,
     )  # fmt: skip
 
 
@@ -173,34 +165,28 @@ def best_accuracy() -> float:
 
     Example:
         >>> round(best_accuracy(), 3)
-        0.97
+        0.978
     """
     return 1 - NOISE * (1 - 1 / len(REGIMES))
 
 
-def forms() -> np.ndarray:
-    """Return [regimes, points] one swing of each, with mean 0 and spread 1, back at its beginning.
-
-    Example:
-        >>> bool(np.allclose(forms()[:, :-1].std(axis=1), 1))
-        True
-    """
-    points = np.arange(_POINTS) / _POINTS
-    knots = [np.array(swing).T for swing in SWINGS.values()]
-    found = np.stack([np.interp(points, shares, levels) for shares, levels in knots])
-    centred = found - found.mean(axis=1, keepdims=True)
-    even = centred / centred.std(axis=1, keepdims=True)
-    return np.concatenate([even, even[:, :1]], axis=1)
-
-
-def _swings(size: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Return [size, ticks] where in a swing a tick stands, and how high the swing is there."""
+def _legs(regimes: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Return [N, ticks] the way up and down, and [N, legs + 1] the bars at which it turns."""
+    size, count = len(regimes), int(2 * STEPS / (FAST[0] + SLOW[0])) + 8
+    kept = np.array(list(RHYTHMS.values()))[regimes][:, None]
+    place = rng.integers(2 * kept) + np.arange(count)
+    fast, slow = (rng.uniform(*bounds, (size, 1)) for bounds in (FAST, SLOW))
+    lengths = np.where(place // kept % 2 == 0, fast, slow)
+    lengths = lengths * np.exp(UNEVEN * rng.normal(size=(size, count)))
+    onset = rng.uniform(*ONSET, (size, 1))
+    first = onset - rng.random((size, 1)) * lengths[:, :1]
+    turns = first + np.concatenate([np.zeros((size, 1)), lengths.cumsum(axis=1)], axis=1)
+    edges = np.where(np.arange(count + 1) % 2 == 0, -1.0, 1.0) * rng.choice((-1, 1), (size, 1))
     time = np.arange(STEPS * TICKS) / TICKS
-    onset, length = (rng.uniform(*bounds, (size, 1)) for bounds in (ONSET, LENGTH))
-    wandering = rng.normal(size=(size, len(time))).cumsum(axis=1) / np.sqrt(len(time))
-    swings = ((time - onset) / length + rng.random((size, 1)) + WOBBLE * wandering) % 1
-    heights = rng.uniform(*HEIGHT, (size, 1)) * rng.choice((-1, 1), (size, 1))
-    return swings, heights * np.clip((time - onset) / RAMP, 0, 1)
+    ways = np.stack([np.interp(time, *knots) for knots in zip(turns, edges, strict=True)])
+    # A way between -1 and 1 at an even pace has a spread of one over the root of three.
+    heights = np.sqrt(3) * rng.uniform(*HEIGHT, (size, 1))
+    return heights * ways * np.clip((time - onset) / RAMP, 0, 1), turns
 
 
 def _weather(size: int, rng: np.random.Generator) -> np.ndarray:
@@ -216,16 +202,15 @@ def _weather(size: int, rng: np.random.Generator) -> np.ndarray:
     return np.asarray(noise * np.exp(GUSTS * gusts / np.sqrt(STEPS)) + WALK * walk + drift)
 
 
-def _prices(path: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Return [size, steps, 4] prices, float32, and [size] the unit of noise of each window."""
+def _prices(path: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return [N, steps, 4] prices, float32, of a path [N, ticks] in units of noise."""
     ticks = path.reshape(len(path), STEPS, TICKS)
     bars = np.stack([ticks[..., 0], ticks.max(-1), ticks.min(-1), ticks[..., -1]], axis=-1)
-    level, units = (
-        np.exp(rng.uniform(np.log(low), np.log(high), len(path)))
-        for low, high in (LEVEL, VOLATILITY)
+    level, unit = (
+        np.exp(rng.uniform(np.log(low), np.log(high), (len(path), 1, 1)))
+        for low, high in (LEVEL, UNIT)
     )
-    prices = level[:, None, None] * np.exp(units[:, None, None] * bars)
-    return prices.astype(np.float32), units
+    return np.asarray(level * np.exp(unit * bars), dtype=np.float32)
 
 
 def _lists(values: np.ndarray) -> pa.Array:
