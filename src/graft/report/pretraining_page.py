@@ -101,6 +101,7 @@ def context(evidence: PretrainingEvidence) -> dict[str, Any]:
         "record": record,
         "definitions": [catalogue.metric(name) for name in ("pretraining_loss", *metrics)],
         "foreign": False,
+        "first_seed": "",
         "key_of": "line",
     }
 
