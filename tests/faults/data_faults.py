@@ -16,7 +16,7 @@ from graft.audits.registry import DATA_CHECKS
 from graft.config.data import DataSection
 from graft.config.loading import load_recipe
 from graft.core.findings import Status
-from graft.data import loading
+from graft.data import loading, sources
 from graft.runs import pipeline
 from tiny_models import colour_pairs, colour_rows, write_jsonl
 
@@ -62,7 +62,7 @@ def test_file_never_read(folder: Path) -> Planted:
         return lambda *rest, **named: first.setdefault("it", read(*rest, **named))
 
     data = {"train": str(train), "test": str(test), "split": {"validation": 0}}
-    with sabotage(loading, "read_table", cached):
+    with sabotage(sources, "read_table", cached):
         return graft_run(folder, data=data)
 
 

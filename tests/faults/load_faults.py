@@ -107,14 +107,14 @@ def base_changed_in_place(folder: Path) -> Planted:
 
         return made
 
-    def mutated(predict: Any) -> Any:
-        return lambda self, place, rows, adapter: self.encode_rows(kept[0], rows)
+    def mutated(encode: Any) -> Any:
+        return lambda self, base, rows, encode: self.encode_rows(kept[0], rows)
 
     def afterwards(finish: Any) -> Any:
         def end(experiment: Any) -> Any:
             shutil.rmtree(experiment.paths.run("base").root)
             rows = stages.read_rows(experiment)
-            with sabotage(pairs.PairsTask, "predict_folder", mutated):
+            with sabotage(pairs.PairsTask, "encode_base", mutated):
                 run_baselines(experiment, rows, frozenset(), ("base",))
             return finish(experiment)
 

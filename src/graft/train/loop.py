@@ -25,6 +25,7 @@ from graft.core.plan import PlannedPhase, ResolvedPlan
 from graft.core.seeds import derive, generator
 from graft.models.compiled import CompiledParts, compiles
 from graft.models.dropout import quick_dropout
+from graft.models.freeze import FROZEN, UNUSED
 from graft.models.precision import resolve_precision
 from graft.tasks.protocol import Example, TrainingTask
 from graft.train import checkpoint as checkpoints
@@ -187,8 +188,7 @@ class _Loop:
         with committed_folder(start.parent) as folder:
             trained = self.plan.trainable_in(phase.index)
             write_tensors(folder / start.name, {name: self.parameters[name] for name in trained})
-        if self.job.arm.freeze:
-            self._note_change(phase)
+        self._note_change(phase)
         frozen = enter_phase(self.model, self.plan, phase.index, self.parameters)
         self.recorder = PhaseRecorder(
             phase.index, phase.first_step, self.model, self.optimizer, frozen, start
@@ -196,10 +196,14 @@ class _Loop:
         self.features.enter(self.plan, phase, self.job.examples, self.job.held_out)
 
     def _note_change(self, phase: PlannedPhase) -> None:
+        # By the plan, not by the recipe: what only a note reads would count as read.
+        named = [g for g in self.plan.groups if g.name not in (FROZEN, UNUSED)]
+        never = ", ".join(group.name for group in named if group.unfreeze_after == 0)
+        if not never and len(self.plan.phases) == 1:
+            return
         before = set(self.plan.phases[phase.index - 1].groups) if phase.index else set()
         joined = [group for group in phase.groups if group not in before]
         damped = f"; running rates × {self.job.arm.training.unfreeze_lr_factor}" if before else ""
-        never = ", ".join(g.name for g in self.job.arm.freeze if g.unfreeze_after == 0)
         message = (
             f"phase {phase.index} from epoch {phase.first_epoch}: {', '.join(joined)} trainable, "
             f"{phase.trainable:,} parameters in all{damped}"
