@@ -227,3 +227,15 @@ def test_the_real_second_process_serves_a_classifier(tmp_path: Path) -> None:
     )
     found = {finding.name: finding.status for finding in planted.findings()}
     assert found["artefact_equivalence"] == found["adapter_equivalence"] == Status.passed
+
+
+def test_a_reference_and_a_training_without_validation_count_as_read(tmp_path):
+    arm = {"rows_per_class": 8, "reference": "base@8", "training": {"eval_strategy": "no"}}
+    planted = class_run(
+        tmp_path,
+        arm,
+        baselines=["base", "base@8", "majority"],
+        data={**DATA, "split": {"validation": 0.0}},
+    )
+    (found,) = [f for f in planted.findings() if f.name == "options_read" and f.where == "tuned"]
+    assert found.status is Status.passed, found.summary

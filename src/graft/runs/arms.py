@@ -265,7 +265,7 @@ def training_job(
     seed, facts = prepared.seed, experiment.facts
     held_out = _dealt_rows(rows, Split.validation, prepared.arm, seed, facts)
     validate, examples = None, list[Example]()
-    if len(held_out) and training.eval_strategy != "no":
+    if training.eval_strategy != "no" and len(held_out):
         examples = list(experiment.task.prepare(held_out, prepared.model))
 
         def validate(model: nn.Module) -> Mapping[str, float | None]:

@@ -17,8 +17,8 @@ from graft.core.roles import Split
 from graft.models.freeze import UNUSED
 from graft.runs.experiment import Experiment
 
-# A title names the arm in the report, whatever was trained.
-_WORDS = ("title",)
+# Read after the training: a title by the report, a reference by the comparison.
+_LATER = ("title", "reference")
 # Stands in a recipe for the file of rows that were given as frames.
 IN_MEMORY = "rows in memory"
 # The other sections are read after the audits, or are lists whose items are read one by one.
@@ -51,7 +51,7 @@ def _use(experiment: Experiment, prefix: str, found: tuple[OptionInForce, ...]) 
     asked = tuple(
         key
         for key in options_asked(experiment.recipe, experiment.loaded.origins)
-        if key.startswith(prefix) and key.removeprefix(prefix) not in _WORDS
+        if key.startswith(prefix) and key.removeprefix(prefix) not in _LATER
     )
     read = options_read(experiment.recipe, experiment.reads)
     return OptionUse(
