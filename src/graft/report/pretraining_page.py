@@ -134,13 +134,11 @@ def pretraining_sentence(paths: PretrainingPaths) -> str:
 
 
 def _less(items: Sequence[PairedDifference]) -> str:
-    return listed(
-        [
-            f"{_named([item])} {decimal(item.candidate_value)} against "
-            f"{decimal(item.reference_value)} of the best guess"
-            for item in items
-        ]
-    )
+    parts = [
+        f"{_named([item])} {decimal(item.candidate_value)} against {decimal(item.reference_value)}"
+        for item in items
+    ]
+    return f"{listed(parts)} of the best guess"
 
 
 def _named(items: Sequence[PairedDifference]) -> str:
