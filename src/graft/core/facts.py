@@ -47,9 +47,9 @@ class RowFacts:
         return len(self.classes) == 2 and not self.multi_label
 
     @property
-    def several_classes(self) -> bool:
-        """True if a row is of one of more than two classes."""
-        return len(self.classes) > 2 and not self.multi_label
+    def one_class(self) -> bool:
+        """True if a row is of one class, of two or of more."""
+        return bool(self.classes) and not self.multi_label
 
     @property
     def multi_label(self) -> bool:

@@ -161,8 +161,7 @@ class Evidence:
     @property
     def asks_words(self) -> bool:
         """True if words can be left out of rows: there are texts, and a row has one class."""
-        facts = self.facts
-        return bool(facts.texts) and (facts.binary or facts.several_classes)
+        return bool(self.facts.texts) and self.facts.one_class
 
     def title(self, name: str) -> str:
         """Return the words for people of the run `name`, or of a replicate."""

@@ -58,7 +58,7 @@ class Classifier:
 
         Of several labels those that are decided, and the probability of each; or the number alone.
         """
-        score = () if self.facts.multi_label or self.facts.regression else (SCORE,)
+        score = (SCORE,) if self.facts.one_class else ()
         return (PREDICTED, *score, *(f"p_{name}" for name in self.facts.classes))
 
     def predict(self, rows: pd.DataFrame, precision: Precision = "fp32") -> pd.DataFrame:

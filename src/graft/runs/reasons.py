@@ -88,8 +88,7 @@ def _of_arm(experiment: Experiment, name: str, sha256: str) -> Reasons:
     recipe, facts, paths = experiment.recipe, experiment.facts, experiment.paths.run(name)
     frame = read_frame(paths.predictions(Split.test))
     predict = partial(_text_model, experiment, paths.model)
-    single = not (facts.multi_label or facts.regression)
-    rows = explain_rows(frame, facts, predict) if single else ()
+    rows = explain_rows(frame, facts, predict) if facts.one_class else ()
     importance = None
     several = not facts.table and len(facts.texts) > 1
     if not recipe.fusion and (name in _arms_of_table(experiment) or several):
