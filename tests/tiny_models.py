@@ -141,6 +141,13 @@ def tag_facts() -> RowFacts:
     return replace(colour_facts(3), problem_type=MULTI_LABEL)
 
 
+def tagged_rows(count: int, seed: int) -> pd.DataFrame:
+    """Return `tag_rows` as a file holds them: the labels of a row as a list of names."""
+    rows, names = tag_rows(count, seed), tag_facts().classes
+    labels = [[n for k, n in enumerate(names) if row[f"y_{k}"]] for _, row in rows.iterrows()]
+    return rows[["title", "note", "size", "shop"]].assign(label=labels)
+
+
 def amount_rows(count: int, seed: int) -> pd.DataFrame:
     """Return rows of two texts and two table columns; the label is a price in the hundreds.
 

@@ -13,6 +13,8 @@ from graft.core.findings import Finding, Findings, Status
 from graft.core.jsonable import dumps, from_plain, to_plain
 
 EXPERIMENT_CHECKS = (*DATA_CHECKS, *RECIPE_CHECKS)
+# Of arms that are no control.
+CONTROL = "control_at_chance"
 SILENT = {
     "full": {"adapter_equivalence", "merge_algebra"},
     "head": {"adapter_equivalence", "merge_algebra"},
@@ -31,12 +33,19 @@ def emptied(evidence, value):
     return replace(evidence, **changes)
 
 
+def asked(healthy, check):
+    """An arm that the check applies to."""
+    control = "shuffled_labels" if check.name == CONTROL else "none"
+    return replace(healthy("lora"), control=control)
+
+
 @pytest.mark.parametrize("method", SILENT)
 def test_healthy_runs_are_silent(healthy, method):
     findings = run_checks(ARM_CHECKS, healthy(method), {})
     wrong = [f for f in findings if f.status not in (Status.passed, Status.not_applicable)]
     assert wrong == []
     silent = {f.name: f.summary for f in findings if f.status == Status.not_applicable}
+    assert "not the control" in silent.pop(CONTROL)
     assert set(silent) == SILENT[method]
     assert all(method in reason for reason in silent.values())
 
@@ -54,14 +63,14 @@ def test_findings_can_be_read_by_people_and_by_machines(healthy, healthy_data):
     for finding in findings:
         assert finding.summary.endswith(".")
         assert finding.question.endswith("?")
-        assert finding.evidence
+        assert finding.evidence or finding.name == CONTROL
     plain = to_plain(Findings(findings))
     assert dumps(from_plain(Findings, plain)) == dumps(Findings(findings))
 
 
 @pytest.mark.parametrize("check", ARM_CHECKS, ids=lambda check: check.name)
 def test_an_arm_check_without_its_files_is_not_run(healthy, check):
-    (finding,) = run_checks([check], emptied(healthy("lora"), None), {})
+    (finding,) = run_checks([check], emptied(asked(healthy, check), None), {})
     assert finding.status == Status.not_run
     assert "was taken away" in finding.summary
 
@@ -74,7 +83,7 @@ def test_a_data_check_without_its_files_is_not_run(healthy_data, check):
 
 @pytest.mark.parametrize("check", ARM_CHECKS, ids=lambda check: check.name)
 def test_an_arm_check_that_breaks_fails_the_run(healthy, check):
-    (finding,) = run_checks([check], emptied(healthy("lora"), Broken()), {})
+    (finding,) = run_checks([check], emptied(asked(healthy, check), Broken()), {})
     assert finding.status == Status.error
     assert finding.blocks
     assert finding.evidence["exception"] in finding.summary

@@ -10,6 +10,7 @@ import pytest
 
 from graft.audits.agreement import compare
 from graft.audits.artefact import CHECKS as ARTEFACT
+from graft.audits.chance import CHECKS as CHANCE
 from graft.audits.contract import run_checks
 from graft.audits.degenerate import CHECKS as DEGENERATE
 from graft.audits.distinct import CHECKS as DISTINCT
@@ -68,7 +69,9 @@ def asked(healthy, kind):
             others={},
             **more,
         )
-        return {found.name: found for found in run_checks(checks or DEGENERATE, run, {})}
+        return {
+            found.name: found for found in run_checks(checks or (*DEGENERATE, *CHANCE), run, {})
+        }
 
     return ask
 

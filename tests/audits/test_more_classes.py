@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 
 from graft.audits.agreement import compare
+from graft.audits.chance import CHECKS as CHANCE
 from graft.audits.contract import run_checks
-from graft.audits.degenerate import CHECKS
+from graft.audits.degenerate import CHECKS as DEGENERATE
 from graft.core.facts import RowFacts
 from graft.core.findings import Status
 from graft.evaluate.scoring import prediction_columns
@@ -46,7 +47,7 @@ def answers(healthy):
             primary=primary,
             primary_name="balanced_accuracy",
         )
-        return {found.name: found for found in run_checks(CHECKS, run, {})}
+        return {found.name: found for found in run_checks((*DEGENERATE, *CHANCE), run, {})}
 
     return ask
 

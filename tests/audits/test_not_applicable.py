@@ -74,6 +74,8 @@ CASES = [
     ("label_order", one_label, "fewer than 20"),
     ("beyond_chance", lambda e: replace(e, control="random_init"), "must lose"),
     ("beyond_chance", lambda e: replace(e, primary=lambda frame: None), "not defined"),
+    ("control_at_chance", lambda e: e, "not the control"),
+    ("control_at_chance", lambda e: replace(e, control="shuffled_labels"), "only 1"),
     ("collapse", lambda e: replace(e, spread=Spread(0, 0.0, 0.0, 0)), "no embeddings"),
     ("resume", uninterrupted, "not interrupted"),
     ("load_ledger", random_base, "on purpose"),

@@ -124,6 +124,12 @@ def options(evidence, **changes):
     return replace(evidence, options=replace(evidence.options, **changes))
 
 
+def knowing_control(evidence):
+    """A control with five seeds that knows the labels as well as the arm does."""
+    others = {f"{evidence.name}/seed-{seed}": evidence.test for seed in range(1, 5)}
+    return replace(evidence, control="shuffled_labels", others=others)
+
+
 def stored(evidence, **changes):
     return phase(evidence, 0, features=lambda p: replace(p.features, **changes))
 
@@ -359,6 +365,7 @@ ARM_FAULTS += [
         "full",
         lambda e: options(e, in_force=(OptionInForce("weights", "nf4", "float32", False, ""),)),
     ),
+    ("EVL-09", "control_at_chance", "full", knowing_control),
 ]
 WARNED = [
     ("EMB-05", "accumulation", lambda e: probe(e, accumulation=batch_loss(e))),

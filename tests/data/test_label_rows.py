@@ -16,9 +16,7 @@ from graft.core.facts import MULTI_LABEL, REGRESSION
 from graft.core.roles import Split
 from graft.data.counts import number_counts
 from graft.data.loading import dataset_from_frames, load_dataset
-from tiny_models import amount_rows, tag_rows
-
-NAMES = ("red", "blue", "green")
+from tiny_models import amount_rows, tagged_rows
 
 
 def section(kind, **more):
@@ -27,9 +25,7 @@ def section(kind, **more):
 
 def tagged(count=200, seed=1):
     """Rows with the labels of `tag_rows` as lists."""
-    rows = tag_rows(count, seed)
-    labels = [[n for k, n in enumerate(NAMES) if row[f"y_{k}"]] for _, row in rows.iterrows()]
-    return rows[["note", "size", "shop"]].assign(label=labels)
+    return tagged_rows(count, seed).drop(columns="title")
 
 
 def read(rows, kind, **more):

@@ -96,6 +96,7 @@ TITLES = {
     "EVL-06": "Two runs are one model",
     "EVL-07": "What the base could do is forgotten",
     "EVL-08": "The metric in memory is not that of the saved model",
+    "EVL-09": "A control that should learn noise knows the truth",
     "EXP-01": "An export or a quantisation loses accuracy",
     "SRV-01": "A server answers with the base in the adapter's name",
     "SRV-02": "A server answers otherwise than the library",

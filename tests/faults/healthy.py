@@ -18,6 +18,7 @@ from faults.folder_faults import base as folders
 from faults.folder_faults import diagnosed, labelled, tuned
 from faults.fusion_faults import ROWS, STACKED, class_frames
 from faults.graft_runs import FROZEN, HEAD, LORA, THAW, below_the_head, frames, graft_run
+from faults.label_faults import CONTROL, label_run
 from faults.loop_faults import HEAD_FIRST
 from faults.pretraining_faults import TRAINING as PRETRAINED
 from faults.pretraining_faults import pretraining_run
@@ -34,6 +35,7 @@ from faults.trainer_faults import (
     watched,
 )
 from faults.zoo import Plant, Planted, listening
+from graft.core.facts import MULTI_LABEL, REGRESSION
 from graft.core.findings import Finding, Status
 from graft.integrations import lightning as lightning_callback
 from tiny_models import colour_pairs
@@ -151,6 +153,9 @@ GRAFT = (
             ("stacked with the table", ({},), {"fusion": {"fused": STACKED}}),
         )
     ),
+    _class("a control with five seeds", {}, CONTROL),
+    Healthy("several labels", partial(label_run, kind=MULTI_LABEL)),
+    Healthy("numbers", partial(label_run, kind=REGRESSION)),
     _class("three classes, averaged with the table", {}, classes=3, fusion={"fused": AVERAGED}),
     _graft(
         "thaw at the last epoch",

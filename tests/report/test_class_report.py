@@ -246,6 +246,28 @@ def test_what_the_gain_is_made_of(two, verdict, words):
     assert words in made_of(other, evidence.run("transfer"), evidence.comparison.headline[0])
 
 
+@pytest.mark.parametrize(
+    ("by_seed", "words"),
+    [
+        ((), "in one training: such a number differs from training to training"),
+        ((0.6, 0.5, 0.49, 0.52, 0.5), "in the mean of 5 trainings (95 % interval"),
+    ],
+)
+def test_what_noise_teaches_is_told_with_its_doubt(two, by_seed, words):
+    """One training of the control is no measure of chance, and nobody should take it for one."""
+    evidence = read_evidence(two)
+    dealt = replace(evidence, recipe="arms: {noise: {control: shuffled_labels}}")
+    books = [
+        replace(scores, items=tuple(replace(score, by_seed=by_seed) for score in scores.items))
+        for scores in dealt.run("noise").scores.items
+    ]
+    noise = replace(dealt.run("noise"), scores=ScoreBook(tuple(books)))
+    runs = tuple(noise if run.name == "noise" else run for run in dealt.runs)
+    told = made_of(replace(dealt, runs=runs), dealt.run("transfer"), None)
+    assert "Trained on labels dealt out at random it reaches" in told
+    assert words in told
+
+
 def test_a_fusion_is_told_as_what_it_is(two):
     evidence = read_evidence(two)
     text = explanation(evidence, evidence.run("fused"))

@@ -20,7 +20,7 @@ from graft.report.cards import cards
 from graft.report.chart import Chart
 from graft.report.evidence import read_evidence
 from graft.report.page import charts, context, write_report
-from graft.report.replicates import deviation, first_seed, seed_table, seeds_words
+from graft.report.replicates import deviation, first_seed, seed_table, seeds_words, trained_words
 from graft.report.results import key_metrics
 
 
@@ -85,6 +85,26 @@ def test_one_table_holds_every_arm_metric_and_seed(seeded):
     assert table.numeric == (False, False, True, True, True, True, True)
     score = evidence.run("lora").score("spearman")
     assert deviation(score) == pytest.approx(0.02 / 2**0.5)
+
+
+def test_arms_may_be_trained_a_different_number_of_times(seeded):
+    """A control with seeds of its own: the headline is not about seeds, the table is."""
+    index = read_json(seeded / "experiment.json", ExperimentIndex)
+    once = tuple(replace(e, seeds=(42,)) if e.name == "lora" else e for e in index.runs)
+    write_json(seeded / "experiment.json", replace(index, runs=once))
+    scores = ExperimentPaths(seeded).run("lora").scores
+    book = read_json(scores, ScoreBook)
+    alone = [
+        replace(s, items=tuple(replace(score, by_seed=()) for score in s.items)) for s in book.items
+    ]
+    write_json(scores, ScoreBook(tuple(alone)))
+    evidence = read_evidence(seeded)
+    trained = trained_words(evidence)
+    assert trained == "Trained: LoRA, rank 8 once; Standard fine-tuning 2 times."
+    table = seed_table(evidence, key_metrics(evidence, most=3))
+    assert {row[0] for row in table.rows} == {"Standard fine-tuning"}
+    assert isinstance(chart(evidence, "seeds"), Chart)
+    assert trained in write_report(seeded).read_text(encoding="utf-8")
 
 
 def test_the_chart_of_seeds_has_a_dot_for_each(seeded):

@@ -32,7 +32,7 @@ from graft.runs.loading import load
 from graft.runs.pipeline import run
 from graft.runs.prediction import predict_file
 from graft.runs.result import Result
-from tiny_models import amount_rows, colour_rows, tag_rows, write_jsonl
+from tiny_models import amount_rows, colour_rows, tagged_rows, write_jsonl
 
 pytestmark = pytest.mark.slow
 
@@ -44,12 +44,6 @@ TRAINING = {
     "per_device_train_batch_size": 8,
     "precision": "fp32",
 }
-
-
-def tagged(count: int, seed: int) -> pd.DataFrame:
-    rows = tag_rows(count, seed)
-    labels = [[n for k, n in enumerate(NAMES) if row[f"y_{k}"]] for _, row in rows.iterrows()]
-    return rows[["title", "note", "size", "shop"]].assign(label=labels)
 
 
 def priced(count: int, seed: int) -> pd.DataFrame:
@@ -107,7 +101,9 @@ def experiment(kind: str, rows: dict[str, pd.DataFrame], root: Path, **more: Any
 
 @pytest.fixture(scope="module", params=[MULTI_LABEL, REGRESSION])
 def done(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Done:
-    make: Callable[[int, int], pd.DataFrame] = tagged if request.param == MULTI_LABEL else priced
+    make: Callable[[int, int], pd.DataFrame] = (
+        tagged_rows if request.param == MULTI_LABEL else priced
+    )
     sizes = {"train": 200, "validation": 80, "test": 100}
     rows = {split: make(count, seed) for seed, (split, count) in enumerate(sizes.items())}
     return Done(request.param, rows, experiment(request.param, rows, tmp_path_factory.mktemp("x")))

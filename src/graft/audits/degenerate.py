@@ -9,14 +9,13 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
+from graft.audits.chance import not_for_controls
 from graft.audits.contract import Answer, Check, sentence
 from graft.audits.evidence import RunEvidence
 from graft.core.errors import NotApplicableError
 from graft.core.findings import Status
 from graft.core.probes import Spread
-from graft.core.seeds import generator
 from graft.evaluate.scoring import prediction_columns
-from graft.metrics.catalogue import metric as metric_of
 from graft.metrics.decisions import decisions
 from graft.metrics.label_sets import (
     decided_labels,
@@ -30,7 +29,6 @@ from graft.metrics.measures import Columns, Floats
 CONSTANT = 1e-6  # spread of scores below which they are one answer
 ROWS_NEEDED = 20
 CHANCE = 0.001  # probability below which an order of labels is no accident
-PERMUTATIONS = 200
 LIKE = 0.98  # mean cosine of different inputs from which on all are alike
 SHRINKAGE = 0.2  # of the base's distance to 1 that must be left
 
@@ -87,7 +85,7 @@ def label_order(evidence: RunEvidence) -> Answer:
 
     Of several labels each is looked at by itself.
     """
-    _not_for_controls(evidence)
+    not_for_controls(evidence)
     test = evidence.given("test", evidence.test)
     base = evidence.given("base", evidence.base)
     if "predicted" in test:
@@ -133,46 +131,9 @@ def _rank_order(scores: Floats, labels: Floats) -> tuple[float, float]:
     return float(result.statistic), float(result.pvalue)
 
 
-def beyond_chance(evidence: RunEvidence) -> Answer:
-    """Return whether the primary metric is beyond what shuffled labels give (permutation test)."""
-    _not_for_controls(evidence)
-    test = evidence.given("test", evidence.test)
-    value = evidence.primary(test)
-    if value is None or len(test) < ROWS_NEEDED:
-        raise NotApplicableError("the primary metric is not defined on the test rows")
-    rng = generator(0, "label_permutation", len(test))
-    names = ["label", *truth_names(test.columns)]
-    labels = test[names].to_numpy()
-
-    def dealt() -> pd.DataFrame:
-        # Several labels of a row stay together.
-        return test.assign(**dict(zip(names, rng.permutation(labels).T, strict=True)))
-
-    drawn = (evidence.primary(dealt()) for _ in range(PERMUTATIONS))
-    values = np.array([v for v in drawn if v is not None])
-    low, high = np.quantile(values, [0.025, 0.975])
-    shown = {
-        "value": value,
-        "shuffled_low": float(low),
-        "shuffled_high": float(high),
-        "permutations": len(values),
-    }
-    summary = (
-        f"The primary metric is {value:.4f}; with shuffled labels it lies between {low:.4f} and"
-        f" {high:.4f} in 95 of 100 cases."
-    )
-    fix = "Do not use the model: look at the labels, the rate and the number of steps."
-    if low <= value <= high:
-        return Answer(Status.warned, f"No better than chance. {summary}", shown, fix)
-    upwards = evidence.primary_name is None or metric_of(evidence.primary_name).higher_is_better
-    if value < low if upwards else value > high:
-        return Answer(Status.warned, f"Worse than chance. {summary}", shown, fix)
-    return Answer(Status.passed, summary, shown)
-
-
 def collapse(evidence: RunEvidence) -> Answer:
     """Return whether the embeddings of different inputs stay apart, as those of the base do."""
-    _not_for_controls(evidence)
+    not_for_controls(evidence)
     spread = evidence.given("spread", evidence.spread)
     base = evidence.given("base_spread", evidence.base_spread)
     shown = {"artefact": spread, "base": base}
@@ -200,11 +161,6 @@ def spread_words(base: Spread, tuned: Spread) -> str:
     )
 
 
-def _not_for_controls(evidence: RunEvidence) -> None:
-    if evidence.control != "none":
-        raise NotApplicableError(f"the arm is the control '{evidence.control}' and must lose")
-
-
 CHECKS = (
     Check(
         "K13",
@@ -213,6 +169,5 @@ CHECKS = (
         varied_predictions,
     ),
     Check("K13", "label_order", "Does the model rank with the labels?", label_order),
-    Check("K13", "beyond_chance", "Is the metric beyond that of shuffled labels?", beyond_chance),
     Check("K13", "collapse", "Do embeddings of different inputs stay apart?", collapse),
 )

@@ -9,6 +9,7 @@ import pandas as pd
 
 from graft.audits.agreement import compare
 from graft.audits.artefact import artefact_equivalence
+from graft.audits.chance import CHECKS as CHANCE
 from graft.audits.contract import Answer, Check, listed, named, sentence
 from graft.audits.degenerate import CHECKS as DEGENERATE
 from graft.audits.evidence import (
@@ -194,5 +195,5 @@ CHECKS: tuple[Check[FusionEvidence], ...] = (
         fusion_reloads,
     ),
     Check("K9", "fusion_differs", "Is the fusion more than one of its parts?", fusion_differs),
-    *(_of_run(check) for check in (*ROWS, *DEGENERATE) if check.name in _SHARED),
+    *(_of_run(check) for check in (*ROWS, *DEGENERATE, *CHANCE) if check.name in _SHARED),
 )

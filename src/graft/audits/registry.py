@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from graft.audits import (
     artefact,
+    chance,
     degenerate,
     distinct,
     equivalence,
@@ -40,6 +41,7 @@ ARM_CHECKS: tuple[Check[RunEvidence], ...] = (
     *reading.CHECKS,
     *invariance.CHECKS,
     *degenerate.CHECKS,
+    *chance.CHECKS,
     *resume.CHECKS,
     *equivalence.ACCUMULATION,
     *options.CHECKS,
@@ -70,6 +72,7 @@ PRETRAINING_CHECKS: tuple[Check[RunEvidence], ...] = (
             *merging.CHECKS,
             *reading.CHECKS,
             *degenerate.CHECKS,
+            *chance.CHECKS,
         )
     ),
 )

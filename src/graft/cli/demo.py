@@ -29,6 +29,7 @@ QUICK = {
     "match": (
         "training.num_train_epochs=2",
         "fusion.fused.method=average",
+        "arms.shuffled_labels.seeds=1",
         "evaluation.clusters=false",
     ),
     "regime": ("seeds=1", "pretrain.training.num_train_epochs=3", "evaluation.clusters=false"),

@@ -96,8 +96,11 @@ def train(
             for name, place in zip(names, places, strict=True)
             for line in training_lines(name, place)
         ]
-        if experiment.recipe.seeds > 1:
-            shown.append(f"Trained with {experiment.recipe.seeds} seeds each; shown is the first.")
+        shown += [
+            f"{name} was trained with {count} seeds; shown is the first."
+            for name in names
+            if (count := len(experiment.replicates(name))) > 1
+        ]
         following = "Not evaluated yet. Next: graft evaluate"
         output.answer({"arms": document}, [*shown, f"{following} {recipe}"])
 

@@ -114,13 +114,6 @@ class Recipe(Section):
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="Also the run folder.")
     task: TaskName = Field("pairs", description="Kind of task.")
     seed: int = Field(42, ge=0, description="The one seed; every use of chance derives from it.")
-    seeds: int = Field(
-        1,
-        ge=1,
-        le=100,
-        description="Trainings of every arm: with `seed`, the seed after it, and so on. Rows, "
-        "splits and baselines stay those of `seed`; verdicts are over all of them.",
-    )
     base: BaseSection = BaseSection()
     encoder: EncoderSection = EncoderSection()
     pretrain: PretrainSection | None = None
@@ -221,10 +214,9 @@ class Recipe(Section):
         models = [self.base.model, *(arm.base.model for arm in self.arms.values())]
         return self.task == "series" and OWN_BASE in models
 
-    @property
-    def training_seeds(self) -> tuple[int, ...]:
-        """The seeds that every arm is trained with; the artefact is that of the first."""
-        return tuple(range(self.seed, self.seed + self.seeds))
+    def seeds_of(self, arm: str) -> tuple[int, ...]:
+        """Return the seeds that an arm is trained with; the artefact is that of the first."""
+        return tuple(range(self.seed, self.seed + (self.arms[arm].seeds)))
 
     @property
     def _no_texts(self) -> bool:

@@ -224,6 +224,13 @@ class ArmSection(Section):
         description="random_init: same architecture without pretraining; shuffled_labels: labels "
         "dealt out at random. Both must lose.",
     )
+    seeds: int = Field(
+        1,
+        ge=1,
+        le=100,
+        description="Trainings: with `seed`, the seed after it, and so on. Rows, splits and "
+        "baselines stay those of `seed`; verdicts are over all of them.",
+    )
     training: TrainingSection = TrainingSection()
 
     @model_validator(mode="after")

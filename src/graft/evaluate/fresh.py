@@ -24,7 +24,12 @@ from graft.core.layout import RunPaths
 from graft.core.roles import Split
 from graft.data.storage import load_splits
 from graft.evaluate.fusion_folder import is_fusion, predict_fusion
-from graft.evaluate.predictions import decision_split, probed_rows, write_predictions
+from graft.evaluate.predictions import (
+    decision_split,
+    probed_rows,
+    rows_to_predict,
+    write_predictions,
+)
 from graft.evaluate.spread import text_spread
 from graft.tasks.protocol import Array
 from graft.tasks.registry import task_of
@@ -54,7 +59,7 @@ class FreshJob:
     Args:
         task: Kind of task.
         facts: What is known of the rows.
-        splits: Parquet file with the rows to predict.
+        splits: Parquet file with all rows; those that every run predicts are predicted.
         leaked: Ids of leaked rows.
         artefacts: What to load, in order.
         answer: File to write the seconds of each artefact to.
@@ -135,7 +140,7 @@ def _predict(job: FreshJob, artefact: FreshArtefact, rows: pd.DataFrame) -> floa
 
 def _main(request: Path) -> None:
     job = read_json(request, FreshJob)
-    rows = load_splits(Path(job.splits)).frame
+    rows = rows_to_predict(load_splits(Path(job.splits)).frame)
     seconds = tuple(_predict(job, artefact, rows) for artefact in job.artefacts)
     write_json(Path(job.answer), FreshAnswer(seconds))
 

@@ -18,7 +18,7 @@ from graft.report.adapted import adapted_sentence, fusion_sentence
 from graft.report.evidence import Evidence, RunEvidence, read_evidence
 from graft.report.explanation import explanation
 from graft.report.numerals import count, duration, magnitude, plural, share
-from graft.report.replicates import seeds_words
+from graft.report.replicates import span
 from graft.report.results import all_metrics, find_pair, leakage_of_test
 from graft.report.usage import loading_code
 
@@ -86,7 +86,7 @@ def card_text(evidence: Evidence, arm: RunEvidence) -> str:
         _table(("What", "Version"), sorted(index.versions.items())),
         f"Recipe SHA-256 `{index.recipe_sha256}`, "
         f"seed{'s' if arm.replicates else ''} "
-        f"{seeds_words(evidence) if arm.replicates else index.seed}, {_plain(index.hardware)}.",
+        f"{span(arm.entry.seeds or (index.seed,))}, {_plain(index.hardware)}.",
     ]
     return "\n\n".join(part for part in parts if part.strip()) + "\n"
 
@@ -140,7 +140,7 @@ def _replicate(evidence: Evidence, arm: RunEvidence) -> str:
     if not arm.replicates:
         return ""
     return (
-        f"Trained {len(arm.trainings)} times, with the seeds {seeds_words(evidence)}. This model "
+        f"Trained {len(arm.trainings)} times, with the seeds {span(arm.entry.seeds)}. This model "
         f"is that of the first, {evidence.index.seed}, whatever it scores: choosing one by its "
         "test score would make that score too good. Verdicts are on the mean of all."
     )

@@ -138,7 +138,7 @@ class Evidence:
 
     @property
     def seeds(self) -> int:
-        """How often every arm was trained."""
+        """How often the arm was trained that was trained most often."""
         return max((len(arm.trainings) for arm in self.arms), default=1)
 
     @property

@@ -6,6 +6,7 @@ gain is made of. What was not measured, or is not shown, is said.
 
 from __future__ import annotations
 
+from graft.core.scores import Score
 from graft.core.verdicts import PairedDifference, Verdict
 from graft.metrics import catalogue
 from graft.report import words
@@ -150,11 +151,7 @@ def made_of(evidence: Evidence, arm: RunEvidence, main: PairedDifference | None)
     shuffled = evidence.run(controls.get("shuffled_labels", ""))
     score = shuffled.score(evidence.comparison.primary) if shuffled else None
     if score and score.value is not None:
-        title = catalogue.metric(score.metric).title
-        found.append(
-            f"Trained on labels dealt out at random it reaches {title} "
-            f"{words.value(score.metric, score.value)}."
-        )
+        found.append(_noise(score))
     return " ".join(found)
 
 
@@ -171,6 +168,25 @@ def _pretraining(pair: PairedDifference | None) -> str:
     if pair.verdict == Verdict.worse:
         return f"{start}: pretraining did harm here, {_with_interval(pair)}."
     return f"{start}: that pretraining adds anything is not shown, {_with_interval(pair)}."
+
+
+def _noise(score: Score) -> str:
+    """Return what the control reaches that was trained on labels dealt out at random."""
+    title = catalogue.metric(score.metric).title
+    reached = (
+        f"Trained on labels dealt out at random it reaches {title} "
+        f"{words.value(score.metric, score.value)}"
+    )
+    if not score.by_seed:
+        return (
+            f"{reached}, in one training: such a number differs from training to training by more "
+            "than the rows tell."
+        )
+    seeds = f"in the mean of {len(score.by_seed)} trainings"
+    if score.low is None or score.high is None:
+        return f"{reached} {seeds}."
+    ends = words.ends(score.metric, score.low, score.high)
+    return f"{reached} {seeds} (95 % interval {ends})."
 
 
 def _merging(evidence: Evidence, arm: str, pair: PairedDifference | None) -> str:

@@ -35,7 +35,13 @@ from graft.report.predictions import Frames, Styles, readable
 from graft.report.pretraining_page import pretraining_sentence
 from graft.report.reasons import read_runs
 from graft.report.rendering import write_page
-from graft.report.replicates import first_seed, seed_table, seeds_words, training_styles
+from graft.report.replicates import (
+    first_seed,
+    seed_table,
+    seeds_words,
+    trained_words,
+    training_styles,
+)
 from graft.report.results import (
     all_metrics,
     key_metrics,
@@ -187,6 +193,7 @@ def context(evidence: Evidence) -> dict[str, Any]:
         "lines": score_lines(evidence, metrics),
         "seeds": seeds_words(evidence),
         "seed_table": seed_table(evidence, metrics) if evidence.seeds > 1 else None,
+        "trained_words": trained_words(evidence),
         "first_seed": first_seed(evidence),
         "foreign": False,
         "key_of": "run",

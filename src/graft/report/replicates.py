@@ -10,18 +10,41 @@ import numpy as np
 from graft.core.scores import Metric, Score
 from graft.report import words
 from graft.report.evidence import Evidence, RunEvidence
+from graft.report.numerals import listed
 from graft.report.palette import RunStyle
 from graft.report.predictions import Styles
 from graft.report.tables import Table, from_records
 
 
-def seeds_words(evidence: Evidence) -> str:
-    """Return the seeds of the trainings.
+def span(seeds: Sequence[int]) -> str:
+    """Return seeds that follow one another in words.
 
-    Those of an experiment are its seed and what follows it.
+    Example:
+        >>> span((42,)), span((42, 43, 44))
+        ('42', '42 to 44')
     """
-    first, count = evidence.index.seed, evidence.seeds
-    return f"{first}" if count == 1 else f"{first} to {first + count - 1}"
+    return f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
+
+
+def seeds_words(evidence: Evidence) -> str:
+    """Return the seeds of all trainings: that of the experiment, and what follows it."""
+    return span(range(evidence.index.seed, evidence.index.seed + evidence.seeds))
+
+
+def trained_words(evidence: Evidence) -> str:
+    """Return how often the arms were trained, in one sentence."""
+    times: dict[int, list[str]] = {}
+    for arm in evidence.arms:
+        if arm.entry.trained:
+            times.setdefault(len(arm.trainings), []).append(arm.title)
+    if len(times) == 1:
+        return f"Every arm was trained {_often(next(iter(times)))}."
+    clauses = [f"{listed(titles)} {_often(often)}" for often, titles in sorted(times.items())]
+    return f"Trained: {'; '.join(clauses)}."
+
+
+def _often(times: int) -> str:
+    return "once" if times == 1 else f"{times} times"
 
 
 def first_seed(evidence: Evidence) -> str:
@@ -29,8 +52,8 @@ def first_seed(evidence: Evidence) -> str:
     if evidence.seeds == 1:
         return ""
     return (
-        "Scores are means over the seeds; what shows single rows, tensors or the artefact is of "
-        f"the first seed, {evidence.index.seed}."
+        "Scores are means over the seeds of an arm; what shows single rows, tensors or the "
+        f"artefact is of the first seed, {evidence.index.seed}."
     )
 
 
@@ -50,7 +73,7 @@ def deviation(score: Score) -> float | None:
 def seed_table(evidence: Evidence, metrics: Sequence[Metric]) -> Table:
     """Return every arm and metric: mean, interval, deviation over the seeds, and each seed."""
     count = evidence.seeds
-    arms = [arm for arm in evidence.arms if len(arm.trainings) == count]
+    arms = [arm for arm in evidence.arms if arm.replicates]
     rows = [
         (
             arm.title,
@@ -59,6 +82,7 @@ def seed_table(evidence: Evidence, metrics: Sequence[Metric]) -> Table:
             words.ends(metric.name, score.low, score.high),
             words.difference(metric.name, deviation(score)).removeprefix("+"),
             *(words.value(metric.name, value) for value in score.by_seed),
+            *([words.value(metric.name, None)] * (count - len(score.by_seed))),
         )
         for arm in arms
         for metric in metrics

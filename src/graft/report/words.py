@@ -234,7 +234,9 @@ def headline(evidence: Evidence) -> str:
         for reference, verdicts in groups.items()
         for clause in _clauses(verdicts, evidence.reference_words(reference))
     ]
-    seeds = over_seeds(evidence.seeds, " in the ")
+    seeds = over_seeds(
+        max((len(arm.trainings) for arm in evidence.compared), default=1), " in the "
+    )
     sentence = f"{'; '.join(clauses) or 'No arm was run'}, on {metric.title}{seeds}."
     return sentence[0].upper() + sentence[1:]
 

@@ -59,8 +59,9 @@ class Experiment:
 
     def replicates(self, run: str) -> tuple[str, ...]:
         """Return the names of the trainings of an arm, its own first; of another run its name."""
-        named = self.recipe.arms.keys() & {run}
-        return tuple(replicates_of(run, self.recipe.training_seeds)) if named else (run,)
+        if run not in self.recipe.arms:
+            return (run,)
+        return tuple(replicates_of(run, self.recipe.seeds_of(run)))
 
     def arm(self, replicate: str) -> ArmSection:
         """Return the arm that a training belongs to."""
@@ -79,7 +80,7 @@ class Experiment:
         return {
             name: (arm, seed)
             for arm in self.recipe.arms
-            for name, seed in replicates_of(arm, self.recipe.training_seeds).items()
+            for name, seed in replicates_of(arm, self.recipe.seeds_of(arm)).items()
         }
 
     def base(self, replicate: str | None = None) -> LocatedBase:
@@ -182,7 +183,7 @@ def write_index(experiment: Experiment) -> ExperimentIndex:
                     Role.arm,
                     arm.title or _title(arm.method),
                     trained=True,
-                    seeds=recipe.training_seeds,
+                    seeds=recipe.seeds_of(name),
                 )
                 for name, arm in recipe.arms.items()
             ),

@@ -22,7 +22,7 @@ _LATER = ("title", "reference")
 # Stands in a recipe for the file of rows that were given as frames.
 IN_MEMORY = "rows in memory"
 # The other sections are read after the audits, or are lists whose items are read one by one.
-_OF_ALL = ("seed", "seeds", "base", "encoder", "data", "evaluation")
+_OF_ALL = ("seed", "base", "encoder", "data", "evaluation")
 
 
 def option_use(experiment: Experiment, name: str) -> OptionUse:

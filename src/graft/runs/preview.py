@@ -134,7 +134,7 @@ def preview_arm(experiment: Experiment, name: str, data: DataPreview) -> ArmPrev
         patterns={group.name: group.patterns for group in prepared.arm.freeze},
         plan=prepared.plan,
         estimate=cost,
-        seeds=experiment.recipe.seeds,
+        seeds=len(experiment.replicates(name)),
     )
     del prepared
     gc.collect()

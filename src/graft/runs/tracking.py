@@ -144,7 +144,7 @@ def _job(experiment: Experiment, result: Result) -> TrackingJob:
 
 
 def _params(recipe: Recipe, entry: RunEntry) -> dict[str, str]:
-    asked: dict[str, Any] = {"task": recipe.task, "seed": recipe.seed, "seeds": recipe.seeds}
+    asked: dict[str, Any] = {"task": recipe.task, "seed": recipe.seed}
     section = recipe.arms.get(entry.name) or recipe.fusion.get(entry.name)
     if section is not None:
         return flatten({**asked, **section.model_dump(mode="json")})
