@@ -168,6 +168,10 @@ class Evidence:
         trainings = (training for run in self.runs for training in run.trainings)
         return next((training.title for training in trainings if training.name == name), name)
 
+    def place(self, where: str) -> str:
+        """Return what a finding is about in words for people."""
+        return self.title(where) if where else "experiment"
+
     def run(self, name: str) -> RunEvidence | None:
         """Return the run `name`, None if there is none."""
         return next((run for run in self.runs if run.name == name), None)

@@ -28,7 +28,6 @@ from graft.report.charts_seeds import seeds
 from graft.report.charts_slices import heat_map
 from graft.report.evidence import Evidence, read_evidence
 from graft.report.explanation import explanation
-from graft.report.findings import places, statuses
 from graft.report.mistakes import mistakes
 from graft.report.palette import run_styles
 from graft.report.predictions import Frames, Styles, readable
@@ -50,7 +49,8 @@ from graft.report.results import (
     score_lines,
     split_pairs,
 )
-from graft.report.training import summary, training_charts
+from graft.report.sections import sections
+from graft.report.training import training_charts
 from graft.report.usage import loading_code
 
 
@@ -169,13 +169,20 @@ def context(evidence: Evidence) -> dict[str, Any]:
     metrics = key_metrics(evidence)
     leakage = leakage_of_test(evidence)
     primary, others = split_pairs(evidence)
+    shared = sections(
+        findings,
+        _titles(evidence),
+        [run for run in evidence.runs if run.entry.trained],
+        place=evidence.place,
+        first_seed=first_seed(evidence),
+        key_of="run",
+    )
     return {
+        **shared,
+        "failures": words.failures(evidence),
         "evidence": evidence,
         "index": evidence.index,
         "comparison": evidence.comparison,
-        "failures": words.failures(evidence),
-        "accepted": [finding for finding in findings if finding.accepted],
-        "place": lambda where: evidence.title(where) if where else "experiment",
         "headline": words.headline(evidence),
         "leakage_sentence": words.leakage_sentence(leakage),
         "clean_figures": words.clean_figures(evidence),
@@ -194,17 +201,11 @@ def context(evidence: Evidence) -> dict[str, Any]:
         "seeds": seeds_words(evidence),
         "seed_table": seed_table(evidence, metrics) if evidence.seeds > 1 else None,
         "trained_words": trained_words(evidence),
-        "first_seed": first_seed(evidence),
-        "foreign": False,
-        "key_of": "run",
-        "training": [summary(run) for run in evidence.runs if run.entry.trained],
         "primary_pairs": primary,
         "other_pairs": others,
         "clean_score": lambda run, name: _run_score(evidence, run, name),
         "leaked_table": leaked_table,
         "weight_files": _weight_files(evidence),
-        "places": places(findings, _titles(evidence)),
-        "statuses": statuses(findings),
         "mistakes": [
             mistakes(run, evidence.index.slices, evidence.facts) for run in evidence.candidates
         ],

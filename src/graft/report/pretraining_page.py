@@ -19,11 +19,11 @@ from graft.report.adapted import adapted_sentence
 from graft.report.chart import Chart, NotMeasured
 from graft.report.charts_pretraining import guess_words, learned, pictures
 from graft.report.evidence import RunEvidence, read_training
-from graft.report.findings import places, statuses
 from graft.report.numerals import count, decimal, duration, listed, plural
 from graft.report.palette import run_styles
 from graft.report.rendering import write_page
-from graft.report.training import summary, training_charts
+from graft.report.sections import sections
+from graft.report.training import training_charts
 
 
 @dataclass(frozen=True)
@@ -82,6 +82,7 @@ def context(evidence: PretrainingEvidence) -> dict[str, Any]:
     findings = run.audits.items if run.audits else ()
     metrics = [item.metric for item in evidence.comparison.headline]
     return {
+        **sections(findings, {run.name: "Pretraining"}, [run]),
         "name": f"Pretraining of {record.experiment}",
         "about": about(record),
         "headline": headline(evidence.comparison),
@@ -91,18 +92,8 @@ def context(evidence: PretrainingEvidence) -> dict[str, Any]:
         ],
         "certainty": words.certainty_sentence,
         "facts": facts(evidence),
-        "checked": bool(findings),
-        "failures": words.blocked(findings, lambda where: ""),
-        "accepted": [finding for finding in findings if finding.accepted],
-        "place": lambda where: "",
-        "places": places(findings, {run.name: "Pretraining"}),
-        "statuses": statuses(findings),
-        "training": [summary(run)],
         "record": record,
         "definitions": [catalogue.metric(name) for name in ("pretraining_loss", *metrics)],
-        "foreign": False,
-        "first_seed": "",
-        "key_of": "line",
     }
 
 

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from graft.core.layout import ExperimentPaths
-from graft.report import words
 from graft.report.adapted import adapted_sentence
 from graft.report.evidence import RunEvidence, read_training
-from graft.report.findings import outcome_sentence, places, statuses
+from graft.report.findings import outcome_sentence
 from graft.report.palette import run_styles
 from graft.report.rendering import write_page
-from graft.report.training import summary, training_charts
+from graft.report.sections import sections
+from graft.report.training import training_charts
 
 
 def write_training_report(folder: Path) -> Path:
@@ -39,18 +39,9 @@ def context(run: RunEvidence) -> dict[str, Any]:
     findings = run.audits.items if run.audits else ()
     base = f"Base {run.load.base}" if run.load else "Base not known: there is no load.json"
     return {
+        **sections(findings, {run.name: run.title}, [run], foreign=True),
         "name": run.title,
         "about": base,
         "headline": outcome_sentence(findings),
         "adapted": adapted_sentence(run),
-        "checked": bool(findings),
-        "failures": words.blocked(findings, lambda where: ""),
-        "accepted": [finding for finding in findings if finding.accepted],
-        "place": lambda where: "",
-        "places": places(findings, {run.name: run.title}),
-        "statuses": statuses(findings),
-        "training": [summary(run)],
-        "foreign": True,
-        "first_seed": "",
-        "key_of": "line",
     }

@@ -283,7 +283,7 @@ def failures(evidence: Evidence) -> list[str]:
     """Return why the experiment ends with exit code 2: blocking findings, then missed gates."""
     found = blocked(
         evidence.findings.items if evidence.findings else (),
-        lambda where: evidence.title(where) if where else "experiment",
+        evidence.place,
     )
     missed = [gate for gate in evidence.comparison.gates if not gate.reached]
     return found + [

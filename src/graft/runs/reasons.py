@@ -87,7 +87,7 @@ def _arms_of_table(experiment: Experiment) -> list[str]:
 def _of_arm(experiment: Experiment, name: str, sha256: str) -> Reasons:
     recipe, facts, paths = experiment.recipe, experiment.facts, experiment.paths.run(name)
     frame = read_frame(paths.predictions(Split.test))
-    predict = partial(_text_model, experiment, paths.model)
+    predict = _text_model(experiment, paths.model)
     rows = explain_rows(frame, facts, predict) if facts.one_class else ()
     importance = None
     several = not facts.table and len(facts.texts) > 1
@@ -101,9 +101,7 @@ def _of_fusion(experiment: Experiment, name: str, sha256: str) -> Reasons:
     paths = experiment.paths.run(name)
     loaded = load_fusion(paths.model)
     text = loaded.said.text
-    parts = {
-        text: Part(partial(_text_model, experiment, loaded.model), _read_by_arm(experiment, text))
-    }
+    parts = {text: Part(_text_model(experiment, loaded.model), _read_by_arm(experiment, text))}
     for member, fitted in loaded.members.items():
         parts[member] = Part(fitted.outputs, _read_by_baseline(experiment, member))
     frame = read_frame(paths.predictions(Split.test))
@@ -133,11 +131,16 @@ def _importance(
     return permutation_importance(subject, frame, measure, experiment.recipe.seed)
 
 
-def _text_model(experiment: Experiment, folder: Path, rows: pd.DataFrame) -> Array:
+def _text_model(experiment: Experiment, folder: Path) -> Callable[[pd.DataFrame], Array]:
+    """Return what predicts rows by the classifier in a folder, which is loaded once."""
     model = load_classifier(folder)
-    # Packed, and in float32: the effect of a word can be smaller than bfloat16's rounding.
-    columns = classified(model, rows, partial(encode, model.encoder, precision="fp32"))
-    return outputs_of(columns, experiment.facts)
+
+    def predict(rows: pd.DataFrame) -> Array:
+        # Packed, and in float32: the effect of a word can be smaller than bfloat16's rounding.
+        columns = classified(model, rows, partial(encode, model.encoder, precision="fp32"))
+        return outputs_of(columns, experiment.facts)
+
+    return predict
 
 
 def _read_by_arm(experiment: Experiment, name: str) -> frozenset[str]:

@@ -15,10 +15,10 @@ from graft.tasks.class_outputs import answered
 from graft.tasks.class_texts import row_texts, separator_of
 from graft.tasks.protocol import Array
 
-Encode = Callable[[list[str]], Array | Tensor]
+TextEncoder = Callable[[list[str]], Array | Tensor]
 
 
-def classified(model: TextClassifier, rows: pd.DataFrame, encode: Encode) -> dict[str, Array]:
+def classified(model: TextClassifier, rows: pd.DataFrame, encode: TextEncoder) -> dict[str, Array]:
     """Return the prediction columns of the rows, and their embeddings by text column.
 
     The embedding of a joint text has the name of the first column.
@@ -40,7 +40,7 @@ def classified(model: TextClassifier, rows: pd.DataFrame, encode: Encode) -> dic
 
 
 def joint_embeddings(
-    encoder: SentenceTransformer, rows: pd.DataFrame, texts: tuple[str, ...], encode: Encode
+    encoder: SentenceTransformer, rows: pd.DataFrame, texts: tuple[str, ...], encode: TextEncoder
 ) -> Array:
     """Return the embedding of each row's texts as one text: `[rows, width]` in float64.
 
@@ -58,7 +58,7 @@ def joint_embeddings(
 
 
 def _vectors(
-    texts: list[tuple[str, ...]], encode: Encode, layout: ClassifierLayout, width: int
+    texts: list[tuple[str, ...]], encode: TextEncoder, layout: ClassifierLayout, width: int
 ) -> list[Array]:
     """Return the embeddings of each tower, `[rows, width]` in float32; equal texts once."""
     reads_all = layout.towers == 1
