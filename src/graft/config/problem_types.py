@@ -34,6 +34,11 @@ def misfits(recipe: Recipe) -> list[str]:
         "evaluation.costs": recipe.evaluation.costs is not None,
         "fusion": bool(recipe.fusion),
         **{f"arms.{n}.rows_per_class": bool(a.rows_per_class) for n, a in recipe.arms.items()},
+        **{
+            f"arms.{name}.classifier.head_init class_means": True
+            for name, arm in recipe.arms.items()
+            if arm.classifier.head_init == "class_means"
+        },
         **{f"baseline '{name}'": True for name in recipe.baselines if "@" in name},
     }
     wrong = [

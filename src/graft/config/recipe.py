@@ -204,6 +204,8 @@ class Recipe(Section):
             wrong.append("method lora: encoders of series are small; use full or head")
         if self.task == "series" and arm.classifier.texts != "joint":
             wrong.append("classifier.texts: a series has no texts")
+        if self.task == "series" and arm.classifier.head_init != "random":
+            wrong.append("classifier.head_init class_means: needs task: classification")
         if self.task == "series" and arm.base.max_seq_length is not None:
             wrong.append("base.max_seq_length: a series is read whole")
         return wrong

@@ -63,6 +63,11 @@ class ClassifierSection(Section):
         description="base: as the base pools, mean where it does not say; cls of texts, last and "
         "attention of series.",
     )
+    head_init: Literal["random", "class_means"] = Field(
+        "random",
+        description="random: near zero; class_means: at the mean embedding of each class, with "
+        "embeddings of unit length (weight imprinting, Qi et al. 2018), for few rows a class.",
+    )
     table: bool = Field(
         False, description="Put the table columns beside the embedding before the head."
     )

@@ -1,7 +1,8 @@
 """A head for classes or numbers on an encoder: composed, saved, and loaded again.
 
-The model is a plain Sentence-Transformers model of three modules, `0` backbone, `1` pooling and
-`head`, so its folder loads without Graft. What the modules cannot say lies beside them as JSON.
+The model is a plain Sentence-Transformers model of `0` backbone, `1` pooling, `2` normalisation if
+the head reads embeddings of unit length, and `head`, so its folder loads without Graft. What the
+modules cannot say lies beside them as JSON.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Literal
 
 import torch
 from sentence_transformers import SentenceTransformer
-from sentence_transformers.sentence_transformer.modules import Dense, Pooling
+from sentence_transformers.sentence_transformer.modules import Dense, Normalize, Pooling
 from torch import Tensor, nn
 
 from graft.core.errors import ModelError, Problem
@@ -81,7 +82,7 @@ class TextClassifier(SentenceTransformer):  # type: ignore[misc]
     """An encoder with a classification head, and what is known of its input.
 
     Args:
-        modules: `0` backbone, `1` pooling, `head`.
+        modules: `0` backbone, `1` pooling, `2` normalisation if there is one, `head`.
         layout: What goes in and comes out.
         features: How the table columns become features.
         like: Model whose prompts are taken over.
@@ -136,11 +137,13 @@ def with_head(
     layout: ClassifierLayout,
     features: TableFeatures,
     seed: int,
+    *,
+    unit_length: bool = False,
 ) -> tuple[TextClassifier, tuple[str, ...]]:
     """Return the encoder's backbone and pooling with a new head, and the modules left out.
 
     A normalisation or dense layer that the base has after its pooling serves the cosine of two
-    texts; a head is better off without.
+    texts; a head that begins at random is better off without.
 
     Args:
         encoder: The base.
@@ -148,6 +151,7 @@ def with_head(
         layout: What goes into the head and comes out.
         features: How the table columns become features.
         seed: Seed of the head's weights.
+        unit_length: Give the head embeddings of length 1.
 
     Returns:
         The model, and the names of the modules left out, as their folders: `2_Normalize`.
@@ -163,12 +167,15 @@ def with_head(
         torch.manual_seed(seed)
         head.linear.weight.normal_(std=_SPREAD)
         head.linear.bias.zero_()
+    kept: list[nn.Module] = [own]
+    if unit_length:
+        kept.append(next((m for m in encoder if isinstance(m, Normalize)), Normalize()))
     left_out = tuple(
         f"{index}_{type(module).__name__}"
         for index, module in enumerate(encoder)
-        if index and module is not own
+        if index and not any(module is one for one in kept)
     )
-    model = _composed(encoder, [own, head], layout, features)
+    model = _composed(encoder, [*kept, head], layout, features)
     return model, left_out
 
 
@@ -178,7 +185,7 @@ def _composed(
     layout: ClassifierLayout,
     features: TableFeatures,
 ) -> TextClassifier:
-    names = ("0", "1", HEAD)
+    names = [*map(str, range(len(rest))), HEAD]
     modules = OrderedDict(zip(names, [encoder[0], *rest], strict=True))
     layout = replace(layout, max_seq_length=encoder.max_seq_length)
     model = TextClassifier(modules, layout, features, encoder)
@@ -233,10 +240,9 @@ def add_saved_head(encoder: SentenceTransformer, folder: Path) -> TextClassifier
     listed = json.loads((folder / "modules.json").read_text(encoding="utf-8"))
     paths = {module["name"]: module["path"] for module in listed}
     places = {"local_files_only": True}
-    rest = [
-        Pooling.load(str(folder), subfolder=paths["1"], **places),
-        Dense.load(str(folder), subfolder=paths[HEAD], **places),
-    ]
+    rest: list[nn.Module] = [Pooling.load(str(folder), subfolder=paths["1"], **places)]
+    rest += [Normalize()] if "2" in paths else []
+    rest.append(Dense.load(str(folder), subfolder=paths[HEAD], **places))
     if layout.max_seq_length is not None:
         encoder.max_seq_length = layout.max_seq_length
     return _composed(encoder, rest, layout, features)

@@ -116,8 +116,8 @@ def class_batch(examples: Sequence[ClassExample]) -> ClassBatch:
     )
 
 
-def logits_of(model: TextClassifier, batch: ClassBatch) -> Tensor:
-    """Return the logits `[rows, outputs]` in float32.
+def embeddings_of(model: TextClassifier, batch: ClassBatch) -> Tensor:
+    """Return the embeddings `[rows, towers · width]` in float32.
 
     A tower without a text gives zeros, from which nothing is learned.
     """
@@ -128,5 +128,9 @@ def logits_of(model: TextClassifier, batch: ClassBatch) -> Tensor:
     else:
         found = torch.cat([embed(model.encoder, batch.texts).float(), nothing])
     embeddings = found.index_select(0, batch.places.to(device))
-    rows = len(batch.labels)
-    return model.logits(embeddings.view(rows, -1), batch.table).float()
+    return embeddings.view(len(batch.labels), -1)
+
+
+def logits_of(model: TextClassifier, batch: ClassBatch) -> Tensor:
+    """Return the logits `[rows, outputs]` in float32."""
+    return model.logits(embeddings_of(model, batch), batch.table).float()

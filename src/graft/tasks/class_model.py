@@ -17,6 +17,7 @@ from graft.models.heads import HEAD, ClassifierLayout, TextClassifier, with_head
 from graft.models.locate import LocatedBase
 from graft.models.report import Added, with_new_tensors
 from graft.models.table_features import fit_table
+from graft.tasks.class_means import begin_at_class_means
 from graft.tasks.class_texts import separator_of
 
 
@@ -52,16 +53,25 @@ def build_classifier(
         target_mean=mean,
         target_scale=scale,
     )
+    at_means = arm.classifier.head_init == "class_means"
     model, left_out = with_head(
-        loaded.model, arm.classifier.pooling, layout, table, derive(seed, HEAD)
+        loaded.model,
+        arm.classifier.pooling,
+        layout,
+        table,
+        derive(seed, HEAD),
+        unit_length=at_means,
     )
-    sources.append((lambda name: name.startswith(f"{HEAD}."), "head: new, random"))
+    begun = "at the class means" if at_means else "random"
+    sources.append((lambda name: name.startswith(f"{HEAD}."), f"head: new, {begun}"))
     if arm.method == "lora":
         attach_lora(model.encoder, arm.lora, derive(seed, "adapter"))
         sources.append((is_adapter, "adapter: new, its product is zero"))
     if arm.control == "random_init":
         reinitialise(model, seed)
         sources.append((lambda name: True, "random_init: control without pretraining"))
+    if at_means:
+        begin_at_class_means(model, rows)
     report = replace(loaded.report, left_out=left_out)
     return model, with_new_tensors(report, model, sources)
 
