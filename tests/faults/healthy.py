@@ -18,7 +18,7 @@ from faults.folder_faults import base as folders
 from faults.folder_faults import diagnosed, labelled, tuned
 from faults.fusion_faults import ROWS, STACKED, class_frames
 from faults.graft_runs import FROZEN, HEAD, LORA, THAW, below_the_head, frames, graft_run
-from faults.label_faults import CONTROL, label_run
+from faults.label_faults import CONTROL, MEANS, label_run
 from faults.loop_faults import HEAD_FIRST
 from faults.pretraining_faults import TRAINING as PRETRAINED
 from faults.pretraining_faults import pretraining_run
@@ -154,6 +154,7 @@ GRAFT = (
         )
     ),
     _class("a control with five seeds", {}, CONTROL),
+    _class("heads at the class means", MEANS, {**LORA, **MEANS}, {**HEAD, **MEANS}),
     Healthy("several labels", partial(label_run, kind=MULTI_LABEL)),
     Healthy("numbers", partial(label_run, kind=REGRESSION)),
     _class("three classes, averaged with the table", {}, classes=3, fusion={"fused": AVERAGED}),

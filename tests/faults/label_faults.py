@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from tiny_models import amount_rows, tagged_rows
 fault = Registry()
 
 LONG = {"num_train_epochs": 6, "learning_rate": 3e-3, "head_learning_rate": 2e-2}
+MEANS = {"classifier": {"head_init": "class_means"}}
 # The fewest that tell a control from luck.
 CONTROL = {"control": "shuffled_labels", "seeds": 5, "training": LONG}
 
@@ -75,6 +77,21 @@ def unit_of_a_number_not_saved(folder: Path) -> Planted:
         write_manifest(paths.run(ARM).model)
 
     return label_run(folder, REGRESSION, then=lost)
+
+
+@fault("EMB-02", "artefact_equivalence", "served_reading")
+def unit_length_lost(folder: Path) -> Planted:
+    """The head was trained on embeddings of length 1, and the saved folder does not give them."""
+
+    def lost(paths: ExperimentPaths) -> None:
+        file = paths.run(ARM).model / "modules.json"
+        modules = json.loads(file.read_text(encoding="utf-8"))
+        kept = [module for module in modules if not module["type"].endswith("Normalize")]
+        assert len(kept) < len(modules)
+        file.write_text(json.dumps(kept), encoding="utf-8")
+        write_manifest(paths.run(ARM).model)
+
+    return graft_run(folder, MEANS, rows=class_frames(), then=lost, **ROWS)
 
 
 @fault("EVL-09", "control_at_chance")

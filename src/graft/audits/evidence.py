@@ -34,6 +34,11 @@ class EvidenceMissingError(GraftError):
     """What a check looks at is not there; the message names it."""
 
 
+def undefined(frame: pd.DataFrame) -> float | None:
+    """Return the primary metric of a training without labelled rows: there is none."""
+    return None
+
+
 @dataclass(frozen=True)
 class RunEvidence:
     """What one arm left behind. A field is None if its file is missing; `missing` says which.
@@ -78,17 +83,17 @@ class RunEvidence:
     name: str
     paths: RunPaths
     method: str
-    load: LoadReport | None
-    plan: ResolvedPlan | None
-    ledger: Ledger | None
-    history: list[dict[str, Any]] | None
-    test: pd.DataFrame | None
-    in_memory: pd.DataFrame | None
-    adapter: pd.DataFrame | None
-    base: pd.DataFrame | None
-    others: Mapping[str, pd.DataFrame]
-    base_folder: Path | None
-    primary: Primary
+    load: LoadReport | None = None
+    plan: ResolvedPlan | None = None
+    ledger: Ledger | None = None
+    history: list[dict[str, Any]] | None = None
+    test: pd.DataFrame | None = None
+    in_memory: pd.DataFrame | None = None
+    adapter: pd.DataFrame | None = None
+    base: pd.DataFrame | None = None
+    others: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    base_folder: Path | None = None
+    primary: Primary = undefined
     data: DataReport | None = None
     splits: pd.DataFrame | None = None
     validation: pd.DataFrame | None = None
@@ -212,10 +217,7 @@ def read_evidence(
         name=run,
         paths=files,
         method=method,
-        load=reader.json("load", files.load, LoadReport),
-        plan=reader.json("plan", files.plan, ResolvedPlan),
-        ledger=reader.json("ledger", files.ledger, Ledger),
-        history=reader.read("history", files.history, read_jsonl),
+        **reader.recorded(files),
         test=reader.read("test", files.predictions(test), read_frame),
         in_memory=reader.read("in_memory", files.in_memory(test), read_frame),
         adapter=adapter,
@@ -229,9 +231,6 @@ def read_evidence(
         validation=reader.read("validation", files.predictions(Split.validation), read_frame),
         primary_name=index.primary if index else None,
         control=control,
-        supervision=reader.json("supervision", files.supervision, Supervision),
-        probes=reader.json("probes", files.probes, Probes),
-        options=reader.json("options", files.options, OptionUse),
         reading=reader.json("reading", files.reading, Reading),
         served=reader.json("served", files.served, Reading),
         spread=reader.json("spread", files.spread, Spread),
@@ -261,20 +260,8 @@ def read_trainer_evidence(files: RunPaths, base_folder: Path | None, method: str
         name=files.name,
         paths=files,
         method=method,
-        load=reader.json("load", files.load, LoadReport),
-        plan=reader.json("plan", files.plan, ResolvedPlan),
-        ledger=reader.json("ledger", files.ledger, Ledger),
-        history=reader.read("history", files.history, read_jsonl),
-        test=None,
-        in_memory=None,
-        adapter=None,
-        base=None,
-        others={},
+        **reader.recorded(files),
         base_folder=base_folder,
-        primary=lambda frame: None,
-        supervision=reader.json("supervision", files.supervision, Supervision),
-        probes=reader.json("probes", files.probes, Probes),
-        options=reader.json("options", files.options, OptionUse),
         saves=reader.json("saves", files.saves, Saves),
         missing=reader.missing,
     )
@@ -344,6 +331,18 @@ class Reader:
     def json(self, name: str, path: Path, kind: type[T]) -> T | None:
         """Return the result type in the file of the field `name`, None if there is no file."""
         return self.read(name, path, lambda found: read_json(found, kind))
+
+    def recorded(self, files: RunPaths) -> dict[str, Any]:
+        """Return the fields of `RunEvidence` that every training leaves, whoever ran it."""
+        return {
+            "load": self.json("load", files.load, LoadReport),
+            "plan": self.json("plan", files.plan, ResolvedPlan),
+            "ledger": self.json("ledger", files.ledger, Ledger),
+            "history": self.read("history", files.history, read_jsonl),
+            "supervision": self.json("supervision", files.supervision, Supervision),
+            "probes": self.json("probes", files.probes, Probes),
+            "options": self.json("options", files.options, OptionUse),
+        }
 
     def read(self, name: str, path: Path, read: Callable[[Path], T]) -> T | None:
         """Return what `read` makes of the path of the field `name`, None if it does not exist."""

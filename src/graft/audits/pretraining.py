@@ -10,17 +10,10 @@ from graft.audits.evidence import DataEvidence, Reader, RunEvidence, read_frame
 from graft.audits.invariance import same_outputs
 from graft.audits.rows import DATA_CHECKS as ROW_CHECKS
 from graft.core.errors import NotApplicableError
-from graft.core.files import read_jsonl
 from graft.core.findings import Status
 from graft.core.layout import PretrainingPaths
-from graft.core.ledger import Ledger
-from graft.core.options import OptionUse
-from graft.core.origins import LoadReport
-from graft.core.plan import ResolvedPlan
 from graft.core.pretraining import NAME
-from graft.core.probes import Probes
 from graft.core.roles import Split
-from graft.core.supervision import Supervision
 from graft.core.tables import DataReport
 from graft.core.verdicts import Comparison, PairedDifference, Verdict
 
@@ -47,22 +40,10 @@ def read_pretraining_evidence(paths: PretrainingPaths, untrained: Path) -> Pretr
         name=NAME,
         paths=paths,
         method="full",
-        load=reader.json("load", paths.load, LoadReport),
-        plan=reader.json("plan", paths.plan, ResolvedPlan),
-        ledger=reader.json("ledger", paths.ledger, Ledger),
-        history=reader.read("history", paths.history, read_jsonl),
-        test=None,
-        in_memory=None,
-        adapter=None,
-        base=None,
-        others={},
+        **reader.recorded(paths),
         base_folder=reader.read("base_folder", untrained, Path),
-        primary=lambda frame: None,
         data=reader.json("data", paths.data_report, DataReport),
         splits=reader.read("splits", paths.splits, read_frame),
-        supervision=reader.json("supervision", paths.supervision, Supervision),
-        probes=reader.json("probes", paths.probes, Probes),
-        options=reader.json("options", paths.options, OptionUse),
         missing=reader.missing,
         comparison=reader.json("comparison", paths.comparison, Comparison),
     )
