@@ -89,7 +89,7 @@ OF_SERIES = {
 }  # fmt: skip
 OF_TEXTS = {
     "texts", "table", "categorical", "max_seq_length", "reasons", "fusion", "arm", "members",
-    "folds", "lora", *LoraSection.model_fields,
+    "folds", "lora", "head_init", *LoraSection.model_fields,
 }  # fmt: skip
 
 
