@@ -162,6 +162,11 @@ def amount_rows(count: int, seed: int) -> pd.DataFrame:
     return rows.assign(label=price, note=notes, size=size)
 
 
+def priced_rows(count: int, seed: int) -> pd.DataFrame:
+    """Return `amount_rows` as a file holds them."""
+    return amount_rows(count, seed).drop(columns="row")
+
+
 def amount_facts() -> RowFacts:
     """Return what is known of `amount_rows`."""
     return replace(colour_facts(2), classes=(), problem_type=REGRESSION)

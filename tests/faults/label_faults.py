@@ -6,8 +6,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from faults.fusion_faults import ROWS, class_frames
 from faults.graft_runs import ARM, graft_run
 from faults.zoo import Planted, Registry, sabotage
@@ -17,7 +15,7 @@ from graft.core.layout import ExperimentPaths
 from graft.models.heads import CLASSES_FILE, ClassifierLayout
 from graft.runs import arms
 from graft.tasks import class_examples
-from tiny_models import amount_rows, tagged_rows
+from tiny_models import priced_rows, tagged_rows
 
 fault = Registry()
 
@@ -36,7 +34,7 @@ def label_run(folder: Path, kind: str, *arms: dict[str, Any], **changes: Any) ->
         arms: The arms.
         changes: As of `graft_run`.
     """
-    make = tagged_rows if kind == MULTI_LABEL else _priced
+    make = tagged_rows if kind == MULTI_LABEL else priced_rows
     return graft_run(
         folder,
         *arms,
@@ -44,10 +42,6 @@ def label_run(folder: Path, kind: str, *arms: dict[str, Any], **changes: Any) ->
         training=LONG,
         **{**ROWS, "data": {**ROWS["data"], "problem_type": kind}, **changes},
     )
-
-
-def _priced(count: int, seed: int) -> pd.DataFrame:
-    return amount_rows(count, seed).drop(columns="row")
 
 
 @fault("DAT-13", "label_order")

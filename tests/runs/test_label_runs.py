@@ -32,7 +32,7 @@ from graft.runs.loading import load
 from graft.runs.pipeline import run
 from graft.runs.prediction import predict_file
 from graft.runs.result import Result
-from tiny_models import amount_rows, colour_rows, tagged_rows, write_jsonl
+from tiny_models import colour_rows, priced_rows, tagged_rows, write_jsonl
 
 pytestmark = pytest.mark.slow
 
@@ -44,10 +44,6 @@ TRAINING = {
     "per_device_train_batch_size": 8,
     "precision": "fp32",
 }
-
-
-def priced(count: int, seed: int) -> pd.DataFrame:
-    return amount_rows(count, seed).drop(columns="row")
 
 
 @dataclass(frozen=True)
@@ -102,7 +98,7 @@ def experiment(kind: str, rows: dict[str, pd.DataFrame], root: Path, **more: Any
 @pytest.fixture(scope="module", params=[MULTI_LABEL, REGRESSION])
 def done(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Done:
     make: Callable[[int, int], pd.DataFrame] = (
-        tagged_rows if request.param == MULTI_LABEL else priced
+        tagged_rows if request.param == MULTI_LABEL else priced_rows
     )
     sizes = {"train": 200, "validation": 80, "test": 100}
     rows = {split: make(count, seed) for seed, (split, count) in enumerate(sizes.items())}
@@ -224,7 +220,7 @@ def test_the_lines_of_the_card_load_the_model(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One text and no table: the folder needs no Graft."""
-    rows = {"train": priced(60, 1), "test": priced(30, 2)}
+    rows = {"train": priced_rows(60, 1), "test": priced_rows(30, 2)}
     data = {"problem_type": REGRESSION, "texts": ["note"]}
     short = {**TRAINING, "num_train_epochs": 1}
     arms: dict[str, Any] = {"plain": {}}

@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
-from graft.audits.chance import not_for_controls
+from graft.audits.chance import ROWS_NEEDED, not_for_controls
 from graft.audits.contract import Answer, Check, sentence
 from graft.audits.evidence import RunEvidence
 from graft.core.errors import NotApplicableError
@@ -27,7 +27,6 @@ from graft.metrics.label_sets import (
 from graft.metrics.measures import Columns, Floats
 
 CONSTANT = 1e-6  # spread of scores below which they are one answer
-ROWS_NEEDED = 20
 CHANCE = 0.001  # probability below which an order of labels is no accident
 LIKE = 0.98  # mean cosine of different inputs from which on all are alike
 SHRINKAGE = 0.2  # of the base's distance to 1 that must be left

@@ -218,7 +218,7 @@ class Recipe(Section):
 
     def seeds_of(self, arm: str) -> tuple[int, ...]:
         """Return the seeds that an arm is trained with; the artefact is that of the first."""
-        return tuple(range(self.seed, self.seed + (self.arms[arm].seeds)))
+        return tuple(range(self.seed, self.seed + self.arms[arm].seeds))
 
     @property
     def _no_texts(self) -> bool:

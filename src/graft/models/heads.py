@@ -173,7 +173,7 @@ def with_head(
     left_out = tuple(
         f"{index}_{type(module).__name__}"
         for index, module in enumerate(encoder)
-        if index and not any(module is one for one in kept)
+        if index and module not in kept
     )
     model = _composed(encoder, [*kept, head], layout, features)
     return model, left_out

@@ -10,8 +10,9 @@ from scipy.optimize import linear_sum_assignment
 from scipy.stats import binomtest, pearsonr, spearmanr
 from sklearn.metrics import f1_score
 
+from graft.audits.chance import ROWS_NEEDED
 from graft.audits.contract import Answer, Check, named
-from graft.audits.degenerate import CHANCE, ROWS_NEEDED, is_collapsed, spread_words
+from graft.audits.degenerate import CHANCE, is_collapsed, spread_words
 from graft.audits.folders.answers import Answers
 from graft.audits.folders.causes import Faults
 from graft.audits.folders.decisions import decisions, positions
